@@ -1,0 +1,47 @@
+/* The auditors' log: one JSON line per sign-in, decision and change, written before the answer leaves. A record
+ * that cannot be written is an error, and the caller must not act or answer (rules.md §5.17). One deep module: how
+ * lines are kept, and later proved, is nobody else's business. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "model/model.h"
+
+struct audit_settings {
+	const char *file;
+	int sync_ms;    /* decisions: at most this long until they are on disk; changes and sign-ins wait for the disk */
+	bool off;       /* for the benchmark's comparison only */
+};
+struct audit;
+
+/* Opens for appending and finishes what a crash left (a torn last line is cut off and reported in the log). */
+struct err audit_open(const struct audit_settings *, struct audit **out);
+void audit_close(struct audit *);
+struct err audit_health(struct audit *); /* may records be written now? */
+
+enum audit_class { AUDIT_DECISION, AUDIT_SIGN_IN, AUDIT_CHANGE };
+
+/* Texts are borrowed; NULL fields are left out. Nothing secret belongs in here. */
+struct audit_record {
+	enum audit_class class;
+	const char *event;      /* "decision", "sign_in", "sign_out", "record.update", … */
+	const char *request_id; /* shared with the log and the answer */
+	const char *address;    /* of the client */
+	const char *application;/* the calling application, if any */
+	const char *actor;      /* uid, as far as known */
+	const char *claimed;    /* sign-in: the name that was given, when it is nobody's; shortened */
+	const char *session;    /* first 16 characters of the session's digest */
+	const char *action;     /* word of enum action */
+	const char *resource_kind, *resource;
+	const char *provider, *employer; /* the path: for whom, through whom */
+	const char *association, *consent; /* ids of the entries that the verdict rests on */
+	const char *outcome;    /* "permit", "deny", "ok", "failed" */
+	const char *reason;     /* word of enum reason, or of the sign-in's outcome */
+	const struct revision *revision; /* of the replica that it was decided on */
+	const char *detail;
+};
+
+/* Returns once the record is written (AUDIT_DECISION: handed to the kernel, so a killed process loses nothing) or is
+ * on disk (others; one fsync serves all that wait). ERR_UNAVAILABLE: it is not there and leaves no torn line. */
+struct err audit_write(struct audit *, const struct audit_record *);

@@ -1,0 +1,178 @@
+/* A buffer that text is written into, and what is asked of texts everywhere. */
+#include "base/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/banned.h"
+
+void text_open(struct text *t, char *store, size_t room)
+{
+	*t = (struct text){ .bytes = store, .room = room };
+	store[0] = '\0';
+}
+
+void text_close(struct text *t)
+{
+	if (t->on_heap)
+		free(t->bytes);
+	*t = (struct text){ 0 };
+}
+
+static void make_room(struct text *t, size_t more)
+{
+	if (t->room - t->size > more)
+		return;
+	size_t room = t->room * 2 > t->size + more + 1 ? t->room * 2 : t->size + more + 1;
+	if (t->on_heap) {
+		t->bytes = must_realloc(t->bytes, room);
+	} else {
+		char *grown = must_alloc(room);
+
+		memcpy(grown, t->bytes, t->size + 1);
+		t->bytes = grown;
+		t->on_heap = true;
+	}
+	t->room = room;
+}
+
+void text_put(struct text *t, const char *bytes, size_t size)
+{
+	make_room(t, size);
+	if (size > 0)
+		memcpy(t->bytes + t->size, bytes, size);
+	t->size += size;
+	t->bytes[t->size] = '\0';
+}
+
+void text_puts(struct text *t, const char *s)
+{
+	text_put(t, s, strlen(s));
+}
+
+void text_printf(struct text *t, const char *format, ...)
+{
+	va_list args, again;
+
+	va_start(args, format);
+	va_copy(again, args);
+	int size = vsnprintf(NULL, 0, format, args);
+	va_end(args);
+	if (size > 0) {
+		make_room(t, (size_t)size);
+		vsnprintf(t->bytes + t->size, (size_t)size + 1, format, again);
+		t->size += (size_t)size;
+	}
+	va_end(again);
+}
+
+void text_int(struct text *t, int64_t value)
+{
+	char digits[24], *p = digits + sizeof digits;
+	uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+
+	do
+		*--p = (char)('0' + rest % 10);
+	while ((rest /= 10) > 0);
+	if (value < 0)
+		*--p = '-';
+	text_put(t, p, (size_t)(digits + sizeof digits - p));
+}
+
+/* How many bytes the UTF-8 character at p has (1–4), 0 if it is none (RFC 3629 4). */
+static size_t character(const unsigned char *p, size_t left)
+{
+	if (p[0] < 0x80)
+		return 1;
+	if (p[0] >= 0xc2 && p[0] <= 0xdf)
+		return left >= 2 && (p[1] & 0xc0) == 0x80 ? 2 : 0;
+	if (p[0] >= 0xe0 && p[0] <= 0xef) {
+		unsigned char low = p[0] == 0xe0 ? 0xa0 : 0x80, high = p[0] == 0xed ? 0x9f : 0xbf;
+
+		return left >= 3 && p[1] >= low && p[1] <= high && (p[2] & 0xc0) == 0x80 ? 3 : 0;
+	}
+	if (p[0] >= 0xf0 && p[0] <= 0xf4) {
+		unsigned char low = p[0] == 0xf0 ? 0x90 : 0x80, high = p[0] == 0xf4 ? 0x8f : 0xbf;
+
+		return left >= 4 && p[1] >= low && p[1] <= high && (p[2] & 0xc0) == 0x80 && (p[3] & 0xc0) == 0x80
+		    ? 4 : 0;
+	}
+	return 0;
+}
+
+bool text_is_utf8(const char *text, size_t size)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	while (size > 0) {
+		size_t n = character(p, size);
+
+		if (n == 0)
+			return false;
+		p += n;
+		size -= n;
+	}
+	return true;
+}
+
+static bool needs_escape(unsigned char c)
+{
+	return c < 0x20 || c == '"' || c == '\\' || c >= 0x7f;
+}
+
+void text_json(struct text *t, const char *s)
+{
+	if (s == NULL) {
+		text_put(t, "null", 4);
+		return;
+	}
+	const unsigned char *p = (const unsigned char *)s;
+	size_t left = strlen(s);
+
+	text_put(t, "\"", 1);
+	while (left > 0) {
+		size_t plain = 0;
+
+		while (plain < left && !needs_escape(p[plain]))
+			plain++;
+		text_put(t, (const char *)p, plain);
+		p += plain;
+		left -= plain;
+		if (left == 0)
+			break;
+		size_t n = p[0] >= 0x80 ? character(p, left) : 0;
+		if (n > 1)
+			text_put(t, (const char *)p, n);
+		else if (p[0] >= 0x80)
+			text_put(t, "\xef\xbf\xbd", 3);
+		else if (p[0] == '"' || p[0] == '\\')
+			text_put(t, (char[]){ '\\', (char)p[0] }, 2);
+		else
+			text_printf(t, "\\u%04x", p[0]);
+		p += n > 1 ? n : 1;
+		left -= n > 1 ? n : 1;
+	}
+	text_put(t, "\"", 1);
+}
+
+bool text_same(const char *a, const char *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return strcmp(a, b) == 0;
+}
+
+bool text_begins(const char *text, const char *beginning)
+{
+	return text != NULL && strncmp(text, beginning, strlen(beginning)) == 0;
+}
+
+void text_fold(char *s)
+{
+	for (; *s != '\0'; s++)
+		if (*s >= 'A' && *s <= 'Z')
+			*s = (char)(*s - 'A' + 'a');
+}

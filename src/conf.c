@@ -1,0 +1,397 @@
+/* The table of settings, and reading a file against it: libconfig parses, the table decides what may stand there. */
+#include "conf.h"
+
+#include <libconfig.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+#include "base/banned.h"
+
+enum kind_of_setting {
+	TEXT,   /* const char * */
+	PATH,   /* const char *, relative to the folder of the file */
+	NUMBER, /* int */
+	FLAG,   /* bool */
+	TEXTS,  /* const char *const *, a list of strings */
+	URIS,   /* const char *[DIR_URIS + 1] */
+	ROUTES, /* const struct http_route * */
+};
+enum when { RESTART, RELOAD };
+
+struct setting {
+	const char *name;
+	enum kind_of_setting kind;
+	enum when when;
+	size_t place;
+	const char *standard; /* default; NULL: none; REQUIRED: must be in the file */
+	int min, max;
+};
+
+#define AT(place) offsetof(struct conf, place)
+static const char REQUIRED[] = "required";
+
+static const struct setting settings[] = {
+	/* name                            kind    when     place                               default        min  max */
+	{ "directory.uris",                URIS,   RESTART, AT(directory.uris),                 REQUIRED,      1, DIR_URIS },
+	{ "directory.base",                TEXT,   RESTART, AT(directory.base),                 REQUIRED,      0, 0 },
+	{ "directory.bind_dn",             TEXT,   RESTART, AT(directory.bind_dn),              NULL,          0, 0 },
+	{ "directory.password_file",       PATH,   RESTART, AT(directory.password_file),        NULL,          0, 0 },
+	{ "directory.ca_file",             PATH,   RESTART, AT(directory.ca_file),              NULL,          0, 0 },
+	{ "directory.connect_timeout_ms",  NUMBER, RESTART, AT(directory.connect_timeout_ms),   "2000",        50, 60000 },
+	{ "directory.operation_timeout_ms", NUMBER, RESTART, AT(directory.operation_timeout_ms), "3000",       50, 60000 },
+	{ "directory.binds",               NUMBER, RESTART, AT(directory.binds),                "4",           1, 64 },
+	{ "directory.searches",            NUMBER, RESTART, AT(directory.searches),             "4",           1, 64 },
+	{ "directory.writers",             NUMBER, RESTART, AT(directory.writers),              "4",           1, 64 },
+	{ "nppes.uris",                    URIS,   RESTART, AT(nppes.uris),                     NULL,          0, DIR_URIS },
+	{ "nppes.people",                  TEXT,   RESTART, AT(nppes.people),                   NULL,          0, 0 },
+	{ "nppes.ca_file",                 PATH,   RESTART, AT(nppes.ca_file),                  NULL,          0, 0 },
+	{ "nppes.connect_timeout_ms",      NUMBER, RESTART, AT(nppes.connect_timeout_ms),       "2000",        50, 60000 },
+	{ "nppes.operation_timeout_ms",    NUMBER, RESTART, AT(nppes.operation_timeout_ms),     "3000",        50, 60000 },
+	{ "nppes.binds",                   NUMBER, RESTART, AT(nppes.binds),                    "2",           1, 64 },
+	{ "replica.max_staleness_ms",      NUMBER, RESTART, AT(replica.max_staleness_ms),       "5000",        100, 600000 },
+	{ "replica.heartbeat_ms",          NUMBER, RESTART, AT(replica.heartbeat_ms),           "500",         10, 60000 },
+	{ "replica.shrink_percent",        NUMBER, RESTART, AT(replica.shrink_percent),         "50",          1, 100 },
+	{ "session.idle_seconds",          NUMBER, RELOAD,  AT(flow.session_idle_s),            "900",         1, 86400 },
+	{ "session.absolute_seconds",      NUMBER, RELOAD,  AT(flow.session_absolute_s),        "43200",       1, 604800 },
+	{ "session.touch_seconds",         NUMBER, RELOAD,  AT(flow.session_touch_s),           "60",          1, 3600 },
+	{ "session.recent_seconds",        NUMBER, RELOAD,  AT(flow.recent_s),                  "300",         1, 86400 },
+	{ "sign_in.guesses_per_account",   NUMBER, RELOAD,  AT(flow.guesses_per_account),       "3",           1, 1000 },
+	{ "sign_in.guesses_per_address",   NUMBER, RELOAD,  AT(flow.guesses_per_address),       "20",          1, 1000000 },
+	{ "sign_in.guess_window_seconds",  NUMBER, RELOAD,  AT(flow.guess_window_s),            "7200",        1, 604800 },
+	{ "sign_in.inactive_days",         NUMBER, RELOAD,  AT(flow.inactive_days),             "0",           0, 3650 },
+	{ "decision.wait_ms",              NUMBER, RELOAD,  AT(flow.wait_ms),                   "2000",        0, 30000 },
+	{ "http.listen",                   TEXT,   RESTART, AT(http.listen),                    "127.0.0.1",   0, 0 },
+	{ "http.port",                     NUMBER, RESTART, AT(http.port),                      "8443",        0, 65535 },
+	{ "http.operations_listen",        TEXT,   RESTART, AT(http.operations_listen),         "127.0.0.1",   0, 0 },
+	{ "http.operations_port",          NUMBER, RESTART, AT(http.operations_port),           "8081",        0, 65535 },
+	{ "http.certificate",              PATH,   RELOAD,  AT(http.certificate),               REQUIRED,      0, 0 },
+	{ "http.key",                      PATH,   RELOAD,  AT(http.key),                       REQUIRED,      0, 0 },
+	{ "http.client_ca",                PATH,   RELOAD,  AT(http.client_ca),                 NULL,          0, 0 },
+	{ "http.peers",                    TEXTS,  RELOAD,  AT(http.peers),                     NULL,          0, 64 },
+	{ "http.threads",                  NUMBER, RESTART, AT(http.threads),                   "2",           1, 256 },
+	{ "http.workers",                  NUMBER, RESTART, AT(http.workers),                   "8",           1, 256 },
+	{ "http.connections",              NUMBER, RESTART, AT(http.connections),               "4096",        8, 100000 },
+	{ "http.connections_per_address",  NUMBER, RESTART, AT(http.connections_per_address),   "2048",        0, 100000 },
+	{ "http.idle_seconds",             NUMBER, RESTART, AT(http.idle_s),                    "60",          1, 3600 },
+	{ "http.header_bytes",             NUMBER, RELOAD,  AT(http.header_bytes),              "16384",       1024, 65536 },
+	{ "http.body_bytes",               NUMBER, RELOAD,  AT(http.body_bytes),                "1048576",     1024, 16777216 },
+	{ "http.requests_per_second",      NUMBER, RELOAD,  AT(http.requests_per_second),       "0",           0, 1000000 },
+	{ "http.drain_seconds",            NUMBER, RELOAD,  AT(http.drain_s),                   "10",          0, 600 },
+	{ "audit.file",                    PATH,   RESTART, AT(audit.file),                     REQUIRED,      0, 0 },
+	{ "audit.sync_ms",                 NUMBER, RESTART, AT(audit.sync_ms),                  "50",          1, 60000 },
+	{ "audit.off",                     FLAG,   RESTART, AT(audit.off),                      "false",       0, 0 },
+	{ "forms",                         PATH,   RESTART, AT(forms),                          "forms",       0, 0 },
+	{ "log.level",                     TEXT,   RELOAD,  AT(log_level),                      "info",        0, 0 },
+	{ "routes",                        ROUTES, RELOAD,  AT(http.routes),                    NULL,          0, 256 },
+};
+
+/* What a reading needs at every depth. */
+struct reading {
+	struct arena *arena;
+	const char *file, *folder;
+	struct conf *out;
+};
+
+[[gnu::format(printf, 3, 4)]] static struct err wrong(struct reading *r, const config_setting_t *where, const char *format,
+    ...)
+{
+	char what[400];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(what, sizeof what, format, args);
+	va_end(args);
+	const char *file = where != NULL ? config_setting_source_file(where) : NULL;
+	if (where == NULL)
+		return FAIL(ERR_INVALID, arena_printf(r->arena, "%s: %s", r->file, what));
+	return FAIL(ERR_INVALID, arena_printf(r->arena, "%s:%u: %s", file != NULL ? file : r->file,
+	    config_setting_source_line(where), what));
+}
+
+static void *place_of(struct conf *c, const struct setting *s)
+{
+	return (char *)c + s->place;
+}
+
+static const char *path_of(struct reading *r, const char *path)
+{
+	return path[0] == '/' ? arena_strdup(r->arena, path) : arena_printf(r->arena, "%s/%s", r->folder, path);
+}
+
+static struct err take_texts(struct reading *r, const struct setting *s, const config_setting_t *from)
+{
+	int count = config_setting_length(from);
+
+	if (count < s->min || count > s->max)
+		return wrong(r, from, "%s takes %d to %d strings, not %d", s->name, s->min, s->max, count);
+	const char **list = s->kind == URIS ? place_of(r->out, s)
+	                                    : arena_alloc(r->arena, (size_t)(count + 1) * sizeof *list);
+	for (int i = 0; i < count; i++) {
+		const char *text = config_setting_get_string_elem(from, i);
+
+		if (text == NULL || *text == '\0')
+			return wrong(r, from, "%s must be a list of strings", s->name);
+		list[i] = arena_strdup(r->arena, text);
+	}
+	if (s->kind == TEXTS)
+		*(const char *const **)place_of(r->out, s) = list;
+	return SUCCESS;
+}
+
+/* One placeholder, of a name that the door knows, and an action that is one. */
+static struct err take_route(struct reading *r, const config_setting_t *from, struct http_route *out)
+{
+	const char *method = NULL, *path = NULL, *action = NULL;
+
+	if (config_setting_type(from) != CONFIG_TYPE_GROUP)
+		return wrong(r, from, "a route is { method = \"…\"; path = \"…\"; action = \"…\"; }");
+	for (int i = 0; i < config_setting_length(from); i++) {
+		const config_setting_t *member = config_setting_get_elem(from, (unsigned)i);
+		const char *name = config_setting_name(member);
+		const char **to = text_same(name, "method") ? &method : text_same(name, "path") ? &path :
+		    text_same(name, "action") ? &action : NULL;
+
+		if (to == NULL)
+			return wrong(r, member, "routes: '%s' is not a part of a route; method, path and action are", name);
+		if ((*to = config_setting_get_string(member)) == NULL)
+			return wrong(r, member, "routes: %s must be a string", name);
+	}
+	if (method == NULL || path == NULL || action == NULL)
+		return wrong(r, from, "routes: a route needs method, path and action");
+	const char *open = strchr(path, '{'), *close = open != NULL ? strchr(open, '}') : NULL;
+	bool known = open != NULL && close != NULL && strchr(close, '{') == NULL &&
+	    (text_begins(open, "{record}") || text_begins(open, "{provider}") || text_begins(open, "{submission}"));
+	if (path[0] != '/' || !known)
+		return wrong(r, from, "routes: path must begin with / and name one of {record}, {provider}, {submission}");
+	if (open[-1] != '/' || (close[1] != '\0' && close[1] != '/'))
+		return wrong(r, from, "routes: %.*s must be a whole segment of the path", (int)(close - open + 1), open);
+	if (!action_of_word(action, &out->action))
+		return wrong(r, from, "routes: '%s' is no action", action);
+	out->method = arena_strdup(r->arena, method);
+	out->path = arena_strdup(r->arena, path);
+	return SUCCESS;
+}
+
+static struct err take_routes(struct reading *r, const struct setting *s, const config_setting_t *from)
+{
+	int count = from != NULL ? config_setting_length(from) : 0;
+	struct http_route *routes = arena_alloc(r->arena, (size_t)(count + 1) * sizeof *routes);
+
+	if (count > s->max)
+		return wrong(r, from, "routes takes at most %d routes", s->max);
+	for (int i = 0; i < count; i++)
+		TRY(take_route(r, config_setting_get_elem(from, (unsigned)i), &routes[i]));
+	*(const struct http_route **)place_of(r->out, s) = routes;
+	return SUCCESS;
+}
+
+static struct err take(struct reading *r, const struct setting *s, const config_setting_t *from)
+{
+	int type = config_setting_type(from);
+
+	switch (s->kind) {
+	case TEXT:
+	case PATH:
+		if (type != CONFIG_TYPE_STRING)
+			return wrong(r, from, "%s must be a string", s->name);
+		if (*config_setting_get_string(from) == '\0')
+			return wrong(r, from, "%s is empty", s->name);
+		*(const char **)place_of(r->out, s) = s->kind == PATH ? path_of(r, config_setting_get_string(from))
+		                                                      : arena_strdup(r->arena, config_setting_get_string(from));
+		return SUCCESS;
+	case NUMBER:
+		if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64)
+			return wrong(r, from, "%s must be a whole number", s->name);
+		long long value = type == CONFIG_TYPE_INT ? config_setting_get_int(from) : config_setting_get_int64(from);
+		if (value < s->min || value > s->max)
+			return wrong(r, from, "%s: %lld is out of range, %d to %d", s->name, value, s->min, s->max);
+		*(int *)place_of(r->out, s) = (int)value;
+		return SUCCESS;
+	case FLAG:
+		if (type != CONFIG_TYPE_BOOL)
+			return wrong(r, from, "%s must be true or false", s->name);
+		*(bool *)place_of(r->out, s) = config_setting_get_bool(from) != 0;
+		return SUCCESS;
+	case URIS:
+	case TEXTS:
+		if (type != CONFIG_TYPE_ARRAY && type != CONFIG_TYPE_LIST)
+			return wrong(r, from, "%s must be a list of strings: [ \"…\" ]", s->name);
+		return take_texts(r, s, from);
+	case ROUTES:
+		if (type != CONFIG_TYPE_LIST)
+			return wrong(r, from, "%s must be a list of routes: ( { … }, { … } )", s->name);
+		return take_routes(r, s, from);
+	}
+	return FAIL(ERR_BUG, "a setting of no kind");
+}
+
+static void take_standard(struct reading *r, const struct setting *s)
+{
+	switch (s->kind) {
+	case TEXT:
+		*(const char **)place_of(r->out, s) = s->standard;
+		break;
+	case PATH:
+		*(const char **)place_of(r->out, s) = s->standard != NULL ? path_of(r, s->standard) : NULL;
+		break;
+	case NUMBER:
+		*(int *)place_of(r->out, s) = (int)strtol(s->standard, NULL, 10);
+		break;
+	case FLAG:
+		*(bool *)place_of(r->out, s) = text_same(s->standard, "true");
+		break;
+	case URIS:
+		break;
+	case TEXTS:
+		*(const char *const **)place_of(r->out, s) = arena_alloc(r->arena, sizeof(char *));
+		break;
+	case ROUTES:
+		*(const struct http_route **)place_of(r->out, s) = arena_alloc(r->arena, sizeof(struct http_route));
+		break;
+	}
+}
+
+/* Refuses what the table does not know: a misspelt setting must not be a silent default. */
+static struct err walk(struct reading *r, const config_setting_t *group, const char *prefix)
+{
+	for (int i = 0; i < config_setting_length(group); i++) {
+		const config_setting_t *member = config_setting_get_elem(group, (unsigned)i);
+		const char *name = arena_printf(r->arena, "%s%s", prefix, config_setting_name(member));
+		const struct setting *found = NULL;
+
+		for (size_t k = 0; k < COUNT(settings) && found == NULL; k++)
+			if (strcmp(settings[k].name, name) == 0)
+				found = &settings[k];
+		if (found != NULL) {
+			TRY(take(r, found, member));
+			continue;
+		}
+		bool is_group = false;
+		const char *below = arena_printf(r->arena, "%s.", name);
+		for (size_t k = 0; k < COUNT(settings); k++)
+			is_group |= text_begins(settings[k].name, below);
+		if (!is_group)
+			return wrong(r, member, "'%s' is not a setting", name);
+		if (config_setting_type(member) != CONFIG_TYPE_GROUP)
+			return wrong(r, member, "'%s' is a group of settings: %s : { … }", name, name);
+		TRY(walk(r, member, below));
+	}
+	return SUCCESS;
+}
+
+/* What one setting alone cannot tell. */
+static struct err check_together(struct reading *r)
+{
+	const struct conf *c = r->out;
+	static const char *const levels[] = { "error", "warning", "info", "debug" };
+	bool level = false;
+
+	for (size_t i = 0; i < COUNT(levels); i++)
+		level |= text_same(c->log_level, levels[i]);
+	if (!level)
+		return wrong(r, NULL, "log.level: '%s' is none of error, warning, info, debug", c->log_level);
+	if ((c->directory.bind_dn == NULL) != (c->directory.password_file == NULL))
+		return wrong(r, NULL, "directory.bind_dn and directory.password_file go together");
+	if ((c->nppes.uris[0] == NULL) != (c->nppes.people == NULL))
+		return wrong(r, NULL, "nppes.uris and nppes.people go together");
+	for (const char *const *uri = c->directory.uris; *uri != NULL; uri++)
+		if (!text_begins(*uri, "ldapi://") && !text_begins(*uri, "ldap://") && !text_begins(*uri, "ldaps://"))
+			return wrong(r, NULL, "directory.uris: '%s' is none of ldapi://, ldap://, ldaps://", *uri);
+	if (c->replica.heartbeat_ms * 2 > c->replica.max_staleness_ms)
+		return wrong(r, NULL, "replica.heartbeat_ms must be at most half of replica.max_staleness_ms");
+	if (c->flow.session_idle_s > c->flow.session_absolute_s)
+		return wrong(r, NULL, "session.idle_seconds is longer than session.absolute_seconds");
+	if (c->flow.session_touch_s > c->flow.session_idle_s)
+		return wrong(r, NULL, "session.touch_seconds is longer than session.idle_seconds");
+	return SUCCESS;
+}
+
+static const char *folder_of(struct arena *a, const char *file)
+{
+	char whole[PATH_MAX];
+	const char *name = realpath(file, whole) != NULL ? whole : file;
+	const char *slash = strrchr(name, '/');
+
+	return slash == NULL ? "." : arena_copy(a, name, slash == name ? 1 : (size_t)(slash - name));
+}
+
+struct err conf_read(struct arena *a, const char *file, struct conf *out)
+{
+	struct reading r = { a, file, folder_of(a, file), out };
+	config_t config;
+
+	*out = (struct conf){ 0 };
+	for (size_t i = 0; i < COUNT(settings); i++)
+		if (settings[i].standard != REQUIRED)
+			take_standard(&r, &settings[i]);
+	config_init(&config);
+	config_set_include_dir(&config, r.folder);
+	struct err e = SUCCESS;
+	if (config_read_file(&config, file) != CONFIG_TRUE) {
+		const char *at = config_error_file(&config) != NULL ? config_error_file(&config) : file;
+
+		e = config_error_type(&config) == CONFIG_ERR_FILE_IO
+		    ? FAIL(ERR_INVALID, arena_printf(a, "%s: cannot be read", file))
+		    : FAIL(ERR_INVALID, arena_printf(a, "%s:%d: %s", at, config_error_line(&config), config_error_text(&config)));
+	} else {
+		e = walk(&r, config_root_setting(&config), "");
+		for (size_t i = 0; i < COUNT(settings) && e.code == OK; i++)
+			if (settings[i].standard == REQUIRED && config_lookup(&config, settings[i].name) == NULL)
+				e = wrong(&r, NULL, "%s is required", settings[i].name);
+	}
+	config_destroy(&config);
+	TRY(e);
+	TRY(check_together(&r));
+	out->nppes.base = out->nppes.people;
+	out->nppes.searches = out->nppes.writers = 1;
+	return SUCCESS;
+}
+
+static bool same_texts(const char *const *a, const char *const *b)
+{
+	for (; *a != NULL && *b != NULL; a++, b++)
+		if (strcmp(*a, *b) != 0)
+			return false;
+	return *a == *b;
+}
+
+const char *conf_needs_restart(const struct conf *now, const struct conf *next)
+{
+	for (size_t i = 0; i < COUNT(settings); i++) {
+		const struct setting *s = &settings[i];
+		const void *a = place_of((struct conf *)(uintptr_t)now, s), *b = place_of((struct conf *)(uintptr_t)next, s);
+		bool same = true;
+
+		if (s->when == RELOAD)
+			continue;
+		if (s->kind == TEXT || s->kind == PATH)
+			same = text_same(*(const char *const *)a, *(const char *const *)b);
+		else if (s->kind == NUMBER)
+			same = *(const int *)a == *(const int *)b;
+		else if (s->kind == FLAG)
+			same = *(const bool *)a == *(const bool *)b;
+		else if (s->kind == URIS)
+			same = same_texts(a, b);
+		if (!same)
+			return s->name;
+	}
+	return NULL;
+}
+
+void conf_print_table(void)
+{
+	static const char *const kinds[] = { "text", "path", "number", "flag", "texts", "uris", "routes" };
+
+	for (size_t i = 0; i < COUNT(settings); i++) {
+		const struct setting *s = &settings[i];
+
+		printf("%s %s %s %d %d %s\n", s->name, kinds[s->kind], s->standard != NULL ? s->standard : "none", s->min,
+		    s->max, s->when == RELOAD ? "reload" : "restart");
+	}
+}

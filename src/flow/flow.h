@@ -1,0 +1,162 @@
+/* The workflows: gather facts → decide → audit → act. Each is one function; it takes and gives plain structs and
+ * knows no HTTP and no LDAP. Those marked [waits] talk to the directory or wait for the disk and must not run on an
+ * HTTP thread; the others never block. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "audit/audit.h"
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/secret.h"
+#include "dir/dir.h"
+#include "flow/form.h"
+#include "model/model.h"
+#include "replica/replica.h"
+#include "rule/rule.h"
+
+struct flow_settings {
+	int session_idle_s, session_absolute_s; /* 900, 43200 */
+	int session_touch_s;                    /* a use is written to the directory at most this often: idle/15, ≥ 1 */
+	int recent_s;                           /* recent authentication, 300 */
+	int wait_ms;                            /* read-your-writes and at-least-as-fresh: wait at most */
+	int guesses_per_account;                /* failures per (address, account) in the window: 3 */
+	int guesses_per_address;                /* failures per address in the window: 20 */
+	int guess_window_s;                     /* 7200 */
+	int inactive_days;                      /* 0: off */
+};
+
+struct flow; /* everything the workflows work on; safe for many threads */
+struct err flow_open(const struct flow_settings *, struct replica *, struct dir *, struct dir *nppes,
+    struct audit *, const struct forms *, struct flow **out);
+void flow_close(struct flow *);
+void flow_configure(struct flow *, const struct flow_settings *); /* after a reload; takes effect for the next call */
+
+/* Who asks, from where. Filled by the door; texts live as long as the request. */
+struct caller {
+	const char *request_id, *address, *agent;
+	const char *application;       /* id of the calling application, if one authenticated itself */
+	/* Filled by flow_recognize: */
+	char uid[33];                  /* "" : nobody */
+	char session[DIGEST_TEXT];     /* digest of the token, hex; "" : none */
+	int64_t authenticated_at;
+};
+
+/* What every workflow says besides its result. */
+struct answer {
+	struct verdict verdict;        /* its pointers are not valid any more: use the texts below */
+	struct revision revision;      /* of the replica it was decided on, or reached after the write */
+	const char *provider, *employer, *association, *consent; /* of the path used, in the arena; NULL if none */
+};
+
+/* ---- sessions ---- */
+
+/* Finds the session of a token (as the client sent it) and fills caller. verdict: ok, not_authenticated (no or an
+ * unknown token), session_expired, account_not_active, stale_directory. Never blocks: uses of a session are noted
+ * for the touch thread. */
+enum reason flow_recognize(struct flow *, const char *token, struct caller *);
+
+/* Finds the application of a bearer secret or a client certificate (SHA-256 of its DER), either may be NULL, and sets
+ * caller->application (copied into the arena). not_authenticated: unknown, not active, or not permitted to ask for
+ * decisions; stale_directory. Never blocks. */
+enum reason flow_recognize_application(struct arena *, struct flow *, const char *secret,
+    const unsigned char certificate[32], struct caller *);
+
+enum sign_in_outcome {
+	SIGN_IN_OK,
+	SIGN_IN_REFUSED,      /* unknown, wrong, locked, disabled, throttled for this account: one answer for all */
+	SIGN_IN_MUST_CHANGE,  /* right password, but it must be changed first; no session */
+	SIGN_IN_EXPIRED,      /* right password, but expired and no grace left; no session */
+	SIGN_IN_TOO_MANY,     /* this address fails too often: 429 */
+};
+struct sign_in {
+	enum sign_in_outcome outcome;
+	char token[TOKEN_TEXT];     /* shown once; wiped by the door after the answer */
+	char csrf[DIGEST_TEXT];     /* for browsers: what unsafe requests must repeat */
+	char uid[33];
+	int64_t expires;            /* absolute end, seconds since the epoch */
+	int grace;                  /* sign-ins left with an expired password; -1 */
+	int64_t password_expires;   /* seconds; -1 */
+	struct revision revision;
+};
+/* [waits] username as typed. old_token: the session that the client had before (ended: rotation), or NULL. */
+struct err flow_sign_in(struct arena *, struct flow *, const struct caller *, const char *username, const char *password,
+    size_t password_size, const char *old_token, struct sign_in *out);
+/* [waits] */
+struct err flow_sign_out(struct arena *, struct flow *, const struct caller *, struct revision *out);
+/* [waits] The same person proves again who he is: right → the session's authentication time is now, and the token
+ * is rotated (out as in sign-in). */
+struct err flow_reauthenticate(struct arena *, struct flow *, const struct caller *, const char *password,
+    size_t password_size, struct sign_in *out);
+/* The CSRF token that belongs to a session token. */
+void flow_csrf_of(const char *token, char out[DIGEST_TEXT]);
+
+struct session_info {
+	const char *id;      /* the digest, hex */
+	const char *address, *agent;
+	int64_t started_at, seen_at, expires;
+	bool current;
+};
+/* [waits] The caller's own live sessions, newest first. */
+struct err flow_sessions(struct arena *, struct flow *, const struct caller *, struct session_info **out, size_t *count);
+/* [waits] ERR_NOT_FOUND: not his, or none such. */
+struct err flow_end_session(struct arena *, struct flow *, const struct caller *, const char *id, struct revision *out);
+
+struct me { const char *uid, *name, *mail, *realm; const char *roles[4]; };
+struct err flow_me(struct arena *, struct flow *, const struct caller *, struct me *out); /* [waits] */
+
+/* ---- decisions ---- */
+
+struct question {
+	const char *subject;         /* uid */
+	enum action action;
+	const char *resource_kind;   /* "record", "provider", "association", "consent", "submission" */
+	const char *resource;        /* its id */
+	const char *acting_for;      /* employer's id, or NULL */
+	int64_t authenticated_at;    /* 0: unknown */
+	const struct revision *at_least; /* or NULL; not reached: stale_directory */
+	bool explain;
+};
+struct explained_clause {
+	const char *name;
+	bool holds;
+	enum reason otherwise;
+	const char *dn;              /* of the entry that it rests on, or NULL if there is no such entry */
+	struct revision revision;    /* of that entry; micros 0: none */
+};
+struct explained_path {
+	const char *employer, *association, *consent; /* ids or NULL */
+	struct explained_clause *clauses;
+	size_t count;
+	bool open;
+};
+struct explanation {
+	struct explained_path *paths; /* every path looked at; at least one, empty of entries if there is no path */
+	size_t count;
+};
+/* Decides and audits. Never blocks. The answer's verdict is what may be told to the subject (hidden existence
+ * applied); real is what the rule said, for callers that may know (applications, auditors). */
+struct err flow_decide(struct arena *, struct flow *, const struct caller *, const struct question *,
+    struct answer *out, enum reason *real, struct explanation *explanation);
+
+/* ---- enrollment data ---- */
+struct document {
+	const char *id, *provider, *form, *status;
+	const char *json;
+	size_t size;
+	struct revision revision;    /* the entry's: its ETag */
+};
+/* [waits] record.list / record.view / record.update; acting_for may be NULL. */
+struct err flow_list_records(struct arena *, struct flow *, const struct caller *, const char *provider,
+    const char *acting_for, struct answer *, struct document **out, size_t *count);
+struct err flow_view_record(struct arena *, struct flow *, const struct caller *, const char *id,
+    const char *acting_for, struct answer *, struct document *out);
+/* expected: from If-Match. ERR_CONFLICT: the record has changed since (412). problems: field-precise, see form.h. */
+struct err flow_update_record(struct arena *, struct flow *, const struct caller *, const char *id, const char *acting_for,
+    const struct revision *expected, const char *json, size_t size, struct answer *, struct document *out,
+    struct form_problems *);
+/* [waits] submission.create: a draft. */
+struct err flow_create_submission(struct arena *, struct flow *, const struct caller *, const char *provider,
+    const char *acting_for, const char *form, const char *json, size_t size, struct answer *, struct document *out,
+    struct form_problems *);
