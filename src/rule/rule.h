@@ -70,9 +70,10 @@ struct path {
 struct verdict {
 	bool allow;
 	enum reason why;
-	struct path path; /* the path used; on a refusal the one that came furthest; all NULL if there was none */
-	bool tied;        /* the actor is p's AO or has an approved, unexpired association with p: what he may know of
-	                   * (rules.md, hidden existence: to others a refusal of a record is NOT_FOUND) */
+	struct path path; /* the path used; on a refusal the one that came furthest; all NULL if there was none, or if the
+	                   * action was refused or permitted whatever the path (own practice: employer = provider) */
+	bool tied;        /* on a refusal: the actor is p's AO or has an approved, unexpired association with p: what he
+	                   * may know of (rules.md, hidden existence: to others a refusal of a record is NOT_FOUND) */
 };
 
 /* A decision over any number of paths, in constant memory: open, hear each path, close.
