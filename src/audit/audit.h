@@ -1,9 +1,13 @@
 /* The auditors' log: one JSON line per sign-in, decision and change, written before the answer leaves. A record
  * that cannot be written is an error, and the caller must not act or answer (rules.md §5.17). One deep module: how
- * lines are kept, and later proved, is nobody else's business. */
+ * lines are kept, and later proved, is nobody else's business.
+ *
+ * While records cannot be written (no space, a disk error), all are refused at once, and writing is tried again by
+ * itself: the first line afterwards is an "audit.resumed" that counts what was refused. */
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "model/model.h"
@@ -15,10 +19,20 @@ struct audit_settings {
 };
 struct audit;
 
-/* Opens for appending and finishes what a crash left (a torn last line is cut off and reported in the log). */
+/* Opens for appending and finishes what a crash left (a torn last line is cut off and reported in the log).
+ * ERR_CONFLICT: another process writes it. ERR_INVALID: the file is something else than an audit log. The process must
+ * ignore SIGXFSZ. */
 struct err audit_open(const struct audit_settings *, struct audit **out);
 void audit_close(struct audit *);
 struct err audit_health(struct audit *); /* may records be written now? */
+
+struct audit_status {
+	uint64_t records;  /* written since the start */
+	uint64_t refused;  /* could not be written */
+	uint64_t syncs;    /* times that the disk was waited for; one serves many records */
+	uint64_t reopened; /* because the file was moved, deleted or in error */
+};
+void audit_status(struct audit *, struct audit_status *out);
 
 enum audit_class { AUDIT_DECISION, AUDIT_SIGN_IN, AUDIT_CHANGE };
 
@@ -43,5 +57,6 @@ struct audit_record {
 };
 
 /* Returns once the record is written (AUDIT_DECISION: handed to the kernel, so a killed process loses nothing) or is
- * on disk (others; one fsync serves all that wait). ERR_UNAVAILABLE: it is not there and leaves no torn line. */
+ * on disk (others; one fsync serves all that wait). ERR_UNAVAILABLE: it is not there and leaves no torn line (after
+ * an error of the disk, a whole line may remain of an act that did not happen). */
 struct err audit_write(struct audit *, const struct audit_record *);
