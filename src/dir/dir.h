@@ -20,6 +20,7 @@ struct dir_settings {
 	const char *bind_dn;            /* service identity; NULL: SASL EXTERNAL (ldapi, or a client certificate) */
 	const char *password_file;      /* its password: first line of this file */
 	const char *ca_file;            /* TLS: trusted certificates; verification cannot be switched off */
+	const char *certificate_file, *key_file; /* our own, for a server that asks for one; or both NULL */
 	int connect_timeout_ms, operation_timeout_ms;
 	int binds, searches, writers;   /* connections per pool */
 };
