@@ -18,13 +18,13 @@
 
 struct flow_settings {
 	int session_idle_s, session_absolute_s; /* 900, 43200 */
-	int session_touch_s;                    /* a use is written to the directory at most this often: idle/15, ≥ 1 */
+	int session_touch_s;                    /* a use is written to the directory at most this often: 60 */
 	int recent_s;                           /* recent authentication, 300 */
 	int wait_ms;                            /* read-your-writes and at-least-as-fresh: wait at most */
 	int guesses_per_account;                /* failures per (address, account) in the window: 3 */
 	int guesses_per_address;                /* failures per address in the window: 20 */
 	int guess_window_s;                     /* 7200 */
-	int inactive_days;                      /* 0: off */
+	int refusal_ms;                         /* refusals are answered at multiples of this after the request: 100; 0: at once */
 };
 
 struct flow; /* everything the workflows work on; safe for many threads */
@@ -76,13 +76,14 @@ struct sign_in {
 	char csrf[DIGEST_TEXT];     /* for browsers: what unsafe requests must repeat */
 	char uid[33];
 	int64_t expires;            /* absolute end, seconds since the epoch */
+	int64_t answer_at;          /* a refusal: not before this (steady microseconds), so that its time tells nothing; 0 */
 	int grace;                  /* sign-ins left with an expired password; -1 */
 	int64_t password_expires;   /* seconds; -1 */
 	struct revision revision;
 };
 /* [waits] username as typed. old_token: the session that the client had before (ended: rotation), or NULL. */
-struct err flow_sign_in(struct arena *, struct flow *, const struct caller *, const char *username, const char *password,
-    size_t password_size, const char *old_token, struct sign_in *out);
+struct err flow_sign_in(struct arena *, struct flow *, const struct caller *, const char *username,
+    const char *password, size_t password_size, const char *old_token, struct sign_in *out);
 /* [waits] */
 struct err flow_sign_out(struct arena *, struct flow *, const struct caller *, struct revision *out);
 /* [waits] The same person proves again who he is: right → the session's authentication time is now, and the token
@@ -99,7 +100,8 @@ struct session_info {
 	bool current;
 };
 /* [waits] The caller's own live sessions, newest first. */
-struct err flow_sessions(struct arena *, struct flow *, const struct caller *, struct session_info **out, size_t *count);
+struct err flow_sessions(struct arena *, struct flow *, const struct caller *, struct session_info **out,
+    size_t *count);
 /* [waits] ERR_NOT_FOUND: not his, or none such. */
 struct err flow_end_session(struct arena *, struct flow *, const struct caller *, const char *id, struct revision *out);
 
@@ -111,9 +113,11 @@ struct err flow_me(struct arena *, struct flow *, const struct caller *, struct 
 struct question {
 	const char *subject;         /* uid */
 	enum action action;
-	const char *resource_kind;   /* "record", "provider", "association", "consent", "submission" */
-	const char *resource;        /* its id */
-	const char *acting_for;      /* employer's id, or NULL */
+	const char *resource_kind;   /* "record", "provider", "association", "consent", "submission", "user" */
+	const char *resource;        /* its id; audit.read and access.review need none */
+	/* An employer's id, or NULL: through whom it is done; for association.request, consent.prepare and
+	 * employer.revocation.* whom it is about. */
+	const char *acting_for;
 	int64_t authenticated_at;    /* 0: unknown */
 	const struct revision *at_least; /* or NULL; not reached: stale_directory */
 	bool explain;
@@ -135,8 +139,9 @@ struct explanation {
 	struct explained_path *paths; /* every path looked at; at least one, empty of entries if there is no path */
 	size_t count;
 };
-/* Decides and audits. Never blocks. The answer's verdict is what may be told to the subject (hidden existence
- * applied); real is what the rule said, for callers that may know (applications, auditors). */
+/* Decides and audits. Never blocks. ERR_INVALID: the action is not asked of such a resource. The answer's verdict is
+ * what may be told to the subject (hidden existence applied); real is what the rule said, for callers that may know
+ * (applications, auditors). */
 struct err flow_decide(struct arena *, struct flow *, const struct caller *, const struct question *,
     struct answer *out, enum reason *real, struct explanation *explanation);
 
@@ -147,16 +152,19 @@ struct document {
 	size_t size;
 	struct revision revision;    /* the entry's: its ETag */
 };
-/* [waits] record.list / record.view / record.update; acting_for may be NULL. */
+/* [waits] record.list / record.view / record.update; acting_for may be NULL. All of them return SUCCESS with a verdict
+ * that is no permit, or do what the verdict permits. ERR_UNAVAILABLE also if the directory does not show or save what
+ * the rule permits. The list tells no bodies, and at most 1,000 records. */
 struct err flow_list_records(struct arena *, struct flow *, const struct caller *, const char *provider,
     const char *acting_for, struct answer *, struct document **out, size_t *count);
 struct err flow_view_record(struct arena *, struct flow *, const struct caller *, const char *id,
     const char *acting_for, struct answer *, struct document *out);
 /* expected: from If-Match. ERR_CONFLICT: the record has changed since (412). problems: field-precise, see form.h. */
-struct err flow_update_record(struct arena *, struct flow *, const struct caller *, const char *id, const char *acting_for,
-    const struct revision *expected, const char *json, size_t size, struct answer *, struct document *out,
-    struct form_problems *);
-/* [waits] submission.create: a draft. */
+struct err flow_update_record(struct arena *, struct flow *, const struct caller *, const char *id,
+    const char *acting_for, const struct revision *expected, const char *json, size_t size, struct answer *,
+    struct document *out, struct form_problems *);
+/* [waits] submission.create: a draft. It must be a JSON object of a form that there is; what else is missing or wrong
+ * in it is told in problems and does no harm yet. */
 struct err flow_create_submission(struct arena *, struct flow *, const struct caller *, const char *provider,
     const char *acting_for, const char *form, const char *json, size_t size, struct answer *, struct document *out,
     struct form_problems *);
