@@ -63,8 +63,8 @@ struct view {
 /* Always enters (leave must follow), and never waits. */
 void replica_enter(struct replica *, struct view *out);
 void replica_leave(struct view *);
-#define WITH_REPLICA(view, replica)                                                                          \
-	for (struct view view [[gnu::cleanup(replica_leave)]], *once_ = (replica_enter((replica), &view), &view); once_; \
+#define WITH_REPLICA(name, replica)                                                                          \
+	for (struct view name [[gnu::cleanup(replica_leave)]], *once_ = (replica_enter((replica), &name), &name); once_; \
 	     once_ = NULL)
 
 /* NULL: the replica knows of none (missing, or not understood). An organization or person that is only mentioned
