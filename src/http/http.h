@@ -30,7 +30,7 @@ struct http_settings {
 	int header_bytes, body_bytes;    /* 431, 413 */
 	int requests_per_second;         /* per address, burst twice that; 0: off; 429 */
 	int drain_s;
-	bool hide_version;
+	int fresh_ms;                    /* Scfgate-At-Least: wait at most this long; 0: 1000 */
 };
 
 /* Certificates, keys, CIDRs and routes can be used? For scfgated -n; opens nothing. what names the setting. */

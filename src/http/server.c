@@ -1,0 +1,417 @@
+/* The door itself: opens and closes the two listeners, and carries requests between the HTTP library and their steps. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "http/server.h"
+
+#include "base/banned.h"
+
+#define QUEUED_PER_WORKER 32
+
+/* ---- connections ---- */
+
+static struct client *client_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info != NULL ? info->socket_context : NULL;
+}
+
+static struct client *connection_begins(struct http *http, struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *from = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const union MHD_ConnectionInfo *fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *session = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+
+	return client_open(http, from->client_addr, fd->connect_fd, session != NULL ? session->tls_session : NULL);
+}
+
+static void connection_changes(void *self, struct MHD_Connection *connection, void **context,
+    enum MHD_ConnectionNotificationCode what)
+{
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		*context = connection_begins(self, connection);
+	} else if (*context != NULL) {
+		client_close(*context);
+		*context = NULL;
+	}
+}
+
+static enum MHD_Result may_connect(void *self, const struct sockaddr *from, socklen_t size)
+{
+	struct http *http = self;
+	struct address address;
+
+	(void)size;
+	pthread_mutex_lock(&http->lock);
+	int most = http->policy->connections_per_address;
+	pthread_mutex_unlock(&http->lock);
+	address_of(from, &address);
+	return !http->draining && address_may_connect(http->book, &address, most) ? MHD_YES : MHD_NO;
+}
+
+/* ---- requests ---- */
+
+static void *target_known(void *self, const char *target, struct MHD_Connection *connection)
+{
+	struct http *http = self;
+	struct request *q = request_take(http);
+
+	q->connection = connection;
+	q->client = client_of(connection);
+	request_begin(q, target != NULL ? target : "", http->exact && target != NULL);
+	return q;
+}
+
+/* Targets are judged raw (target.c); the library is to leave them alone. */
+static size_t leave_escaped(void *self, struct MHD_Connection *connection, char *text)
+{
+	(void)self, (void)connection;
+	return strlen(text);
+}
+
+static enum MHD_Result take_header(void *self, enum MHD_ValueKind kind, const char *name, size_t name_size,
+    const char *value, size_t value_size)
+{
+	(void)kind;
+	return hygiene_take(self, name, name_size, value != NULL ? value : "", value_size) ? MHD_YES : MHD_NO;
+}
+
+static void head_known(struct request *q, const char *url, const char *method, const char *version)
+{
+	bool exact = q->http->exact;
+	size_t size = MHD_get_connection_info(q->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)->header_size;
+
+	client_refresh(q->client);
+	client_turns(q->client, TURN_BODY);
+	q->policy = q->client->policy;
+	q->started_us = clock_steady_us();
+	/* "GET /x HTTP/1.1\r\nHost: …": one blank between each, and the fields right behind. */
+	hygiene_open(&q->head, exact ? version + strlen(version) + 2 : NULL);
+	MHD_get_connection_values_n(q->connection, MHD_HEADER_KIND, take_header, &q->head);
+	if (exact && url != method + strlen(method) + 1 && q->head.fault == NULL)
+		q->head.fault = "more than one blank in the request line";
+	request_head(q, method, version, exact ? method + size : NULL, size);
+	q->step = STEP_BODY;
+}
+
+static enum MHD_Result answer(struct request *q)
+{
+	if (q->http->draining)
+		q->reply.close = true;
+	metrics_request(q->http->metrics, q->row, q->reply.status);
+	q->step = STEP_DONE;
+	return reply_send(q) ? MHD_YES : MHD_NO;
+}
+
+static void resume(struct request *q)
+{
+	MHD_resume_connection(q->connection);
+}
+
+static void work_on(struct request *q)
+{
+	request_wait_and_run(q);
+	if (q->reply.not_before > clock_steady_us())
+		work_put_off(q->http->work, q);
+	else
+		resume(q);
+}
+
+static enum MHD_Result run(struct request *q)
+{
+	if (q->step == STEP_BODY && q->reply.status == 0) {
+		client_turns(q->client, TURN_OURS);
+		q->step = STEP_RUN;
+		if (!(q->row->flags & WAITS))
+			request_run(q);
+		if (q->reply.status == 0) {
+			MHD_suspend_connection(q->connection);
+			if (work_put(q->http->work, q))
+				return MHD_YES;
+			q->reply = reply_problem(q, 503, "overloaded", "Too many requests are waiting already.");
+			q->reply.lean = q->row->flags & FORWARD;
+			MHD_resume_connection(q->connection);
+			return MHD_YES;
+		}
+	}
+	return answer(q);
+}
+
+/* Called when the head is there, for each piece of the body, when the body is there, and after a resume. */
+static enum MHD_Result request_goes_on(void *self, struct MHD_Connection *connection, const char *url, const char *method,
+    const char *version, const char *upload, size_t *size, void **context)
+{
+	struct request *q = *context;
+
+	(void)self, (void)connection;
+	if (q->step == STEP_HEAD) {
+		head_known(q, url, method, version);
+		/* The library closes the connection after an answer at this point: only where that is wanted. */
+		return q->reply.status != 0 && q->reply.close ? answer(q) : MHD_YES;
+	}
+	if (upload != NULL && *size > 0) {
+		bool go_on = request_body(q, upload, *size);
+
+		*size = 0;
+		return go_on ? MHD_YES : MHD_NO;
+	}
+	return run(q);
+}
+
+static void request_completed(void *self, struct MHD_Connection *connection, void **context,
+    enum MHD_RequestTerminationCode why)
+{
+	struct request *q = *context;
+
+	(void)self, (void)connection, (void)why;
+	if (q == NULL)
+		return;
+	*context = NULL;
+	client_turns(q->client, TURN_CLIENT);
+	request_end(q);
+	request_give_back(q);
+}
+
+/* ---- opening ---- */
+
+[[gnu::format(printf, 2, 0)]] static void library_says(void *self, const char *format, va_list args)
+{
+	char line[512];
+
+	(void)self;
+	vsnprintf(line, sizeof line, format, args);
+	line[strcspn(line, "\n")] = '\0';
+	log_event(LOG_DEBUG, "http.library", "text=\"%s\"", line);
+}
+
+union place {
+	struct sockaddr any;
+	struct sockaddr_in four;
+	struct sockaddr_in6 six;
+};
+
+static bool read_place(const char *listen, int port, union place *out, unsigned *flag)
+{
+	memset(out, 0, sizeof *out);
+	if (inet_pton(AF_INET, listen, &out->four.sin_addr) == 1) {
+		out->four.sin_family = AF_INET;
+		out->four.sin_port = htons((uint16_t)port);
+		*flag = 0;
+		return true;
+	}
+	if (inet_pton(AF_INET6, listen, &out->six.sin6_addr) != 1)
+		return false;
+	out->six.sin6_family = AF_INET6;
+	out->six.sin6_port = htons((uint16_t)port);
+	/* "::" is every address, those of IPv4 too. */
+	*flag = IN6_IS_ADDR_UNSPECIFIED(&out->six.sin6_addr) ? MHD_USE_DUAL_STACK : MHD_USE_IPv6;
+	return true;
+}
+
+#define SHARED_OPTIONS(http, place)                                                                          \
+	MHD_OPTION_EXTERNAL_LOGGER, library_says, NULL, MHD_OPTION_SOCK_ADDR, &(place)->any,                 \
+	MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, target_known, (http),                  \
+	MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_NOTIFY_CONNECTION, connection_changes, \
+	(http), MHD_OPTION_NOTIFY_COMPLETED, request_completed, NULL, MHD_OPTION_CONNECTION_TIMEOUT,         \
+	(unsigned)((http)->idle_ms / 1000)
+
+static struct err open_door(struct http *http, const struct http_settings *s)
+{
+	union place place;
+	unsigned flag;
+
+	if (!read_place(s->listen, s->port, &place, &flag))
+		return FAIL(ERR_INVALID, "http.listen is not an IP address");
+	http->door = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TLS | MHD_ALLOW_SUSPEND_RESUME |
+	    MHD_USE_ERROR_LOG | flag, 0, may_connect, http, request_goes_on, http, SHARED_OPTIONS(http, &place),
+	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->connections,
+	    /* The library clears all of it for each request; the rest is for its own lists, and the answer's head. */
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, http->header_room + 4096,
+	    MHD_OPTION_HTTPS_PRIORITIES, TLS_PRIORITIES, MHD_OPTION_HTTPS_CERT_CALLBACK2, tls_choose,
+	    s->threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (unsigned)s->threads, MHD_OPTION_END);
+	if (http->door == NULL) {
+		log_event(LOG_ERROR, "http.listen", "address=%s port=%d error=\"%s\"", s->listen, s->port, strerror(errno));
+		return FAIL(ERR_UNAVAILABLE, "cannot listen on http.listen and http.port");
+	}
+	return SUCCESS;
+}
+
+static struct err open_operations(struct http *http, const struct http_settings *s)
+{
+	union place place;
+	unsigned flag;
+
+	if (!read_place(s->operations_listen, s->operations_port, &place, &flag))
+		return FAIL(ERR_INVALID, "http.operations_listen is not an IP address");
+	http->operations = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | flag,
+	    0, NULL, NULL, request_goes_on, http, SHARED_OPTIONS(http, &place), MHD_OPTION_CONNECTION_LIMIT, 64u,
+	    MHD_OPTION_END);
+	if (http->operations == NULL) {
+		log_event(LOG_ERROR, "http.listen", "address=%s port=%d error=\"%s\"", s->operations_listen,
+		    s->operations_port, strerror(errno));
+		return FAIL(ERR_UNAVAILABLE, "cannot listen on http.operations_listen and http.operations_port");
+	}
+	return SUCCESS;
+}
+
+static struct err open_all(struct http *http, const struct http_settings *s)
+{
+	TRY(tickets_open(&http->tickets));
+	TRY(work_open(s->workers, (size_t)s->workers * QUEUED_PER_WORKER, work_on, resume, &http->work));
+	TRY(client_keeper_open(http));
+	TRY(open_door(http, s));
+	return open_operations(http, s);
+}
+
+/* The texts of errors have no arena to live in here; one is enough, for the process ends with it. */
+static struct err keep(struct err e)
+{
+	static char what[512];
+
+	if (e.code != OK) {
+		snprintf(what, sizeof what, "%s", e.what);
+		e.what = what;
+	}
+	return e;
+}
+
+struct err http_check(struct arena *a, const struct http_settings *s)
+{
+	struct policy *p = NULL;
+	union place place;
+	unsigned flag;
+
+	if (!read_place(s->listen, s->port, &place, &flag))
+		return FAIL(ERR_INVALID, arena_printf(a, "http.listen: '%.64s' is not an IP address", s->listen));
+	if (!read_place(s->operations_listen, s->operations_port, &place, &flag))
+		return FAIL(ERR_INVALID, arena_printf(a, "http.operations_listen: '%.64s' is not an IP address",
+		    s->operations_listen));
+	TRY(policy_read(a, s, &p));
+	policy_drop(p);
+	return SUCCESS;
+}
+
+struct err http_open(const struct http_settings *s, struct flow *flow, struct replica *replica, struct dir *dir,
+    struct audit *audit, struct http **out)
+{
+	struct http *http = must_alloc(sizeof *http);
+	struct arena *a = arena_open();
+	pthread_condattr_t steady;
+
+	http->flow = flow;
+	http->replica = replica;
+	http->dir = dir;
+	http->audit = audit;
+	http->quiesced = -1;
+	http->idle_ms = s->idle_s * 1000;
+	http->header_room = (size_t)s->header_bytes;
+	http->exact = strncmp(MHD_get_version(), "0.9.", 4) == 0;
+	http->now_ms = clock_steady_ms();
+	pthread_mutex_init(&http->lock, NULL);
+	pthread_condattr_init(&steady);
+	pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
+	pthread_cond_init(&http->keeper_wakes, &steady);
+	pthread_condattr_destroy(&steady);
+	http->book = address_book_open();
+	http->metrics = metrics_open();
+
+	struct err e = keep(policy_read(a, s, &http->policy));
+	arena_close(a);
+	if (e.code == OK)
+		e = open_all(http, s);
+	if (e.code != OK) {
+		http_close(http);
+		return e;
+	}
+	*out = http;
+	return SUCCESS;
+}
+
+struct err http_reload(struct http *http, const struct http_settings *s)
+{
+	struct arena *a = arena_open();
+	struct policy *next = NULL;
+	struct err e = keep(policy_read(a, s, &next));
+
+	arena_close(a);
+	if (e.code == OK && next->header_bytes > http->header_room) {
+		policy_drop(next);
+		e = FAIL(ERR_INVALID, "http.header_bytes cannot become larger than at start without a restart");
+	}
+	TRY(e);
+	pthread_mutex_lock(&http->lock);
+	struct policy *old = http->policy;
+	next->generation = old->generation + 1;
+	http->policy = next;
+	http->generation = next->generation;
+	pthread_mutex_unlock(&http->lock);
+	policy_drop(old);
+	return SUCCESS;
+}
+
+static int port_of(struct MHD_Daemon *daemon)
+{
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT);
+
+	return info != NULL ? info->port : -1;
+}
+
+int http_port(const struct http *http)
+{
+	return port_of(http->door);
+}
+
+int http_operations_port(const struct http *http)
+{
+	return port_of(http->operations);
+}
+
+/* ---- closing ---- */
+
+void http_drain(struct http *http)
+{
+	pthread_mutex_lock(&http->lock);
+	int64_t until = clock_steady_ms() + 1000 * (int64_t)http->policy->drain_s;
+	pthread_mutex_unlock(&http->lock);
+
+	if (http->door == NULL || http->draining)
+		return;
+	http->draining = true;
+	http->quiesced = MHD_quiesce_daemon(http->door);
+	while (client_reap(http, clock_steady_ms()) > 0 && clock_steady_ms() < until)
+		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+	log_event(LOG_INFO, "http.drained", "left=%zu", client_reap(http, clock_steady_ms()));
+}
+
+void http_close(struct http *http)
+{
+	if (http == NULL)
+		return;
+	http->draining = true;
+	/* The library must not be stopped while connections are suspended: first what is queued is run. */
+	work_stop(http->work);
+	if (http->door != NULL)
+		MHD_stop_daemon(http->door);
+	if (http->quiesced >= 0)
+		close(http->quiesced);
+	if (http->operations != NULL)
+		MHD_stop_daemon(http->operations);
+	work_close(http->work);
+	client_keeper_close(http);
+	policy_drop(http->policy);
+	address_book_close(http->book);
+	metrics_close(http->metrics);
+	tickets_close(http->tickets);
+	pthread_cond_destroy(&http->keeper_wakes);
+	pthread_mutex_destroy(&http->lock);
+	free(http);
+}
