@@ -64,7 +64,7 @@ static const struct setting settings[] = {
 	{ "sign_in.guesses_per_account",   NUMBER, RELOAD,  AT(flow.guesses_per_account),       "3",           1, 1000 },
 	{ "sign_in.guesses_per_address",   NUMBER, RELOAD,  AT(flow.guesses_per_address),       "20",          1, 1000000 },
 	{ "sign_in.guess_window_seconds",  NUMBER, RELOAD,  AT(flow.guess_window_s),            "7200",        1, 604800 },
-	{ "sign_in.inactive_days",         NUMBER, RELOAD,  AT(flow.inactive_days),             "0",           0, 3650 },
+	{ "sign_in.refusal_ms",            NUMBER, RELOAD,  AT(flow.refusal_ms),                "100",         0, 5000 },
 	{ "decision.wait_ms",              NUMBER, RELOAD,  AT(flow.wait_ms),                   "2000",        0, 30000 },
 	{ "http.listen",                   TEXT,   RESTART, AT(http.listen),                    "127.0.0.1",   0, 0 },
 	{ "http.port",                     NUMBER, RESTART, AT(http.port),                      "8443",        0, 65535 },

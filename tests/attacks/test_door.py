@@ -1,0 +1,213 @@
+"""Attack classes 26–35: sizes, spoofed headers, addresses, agents, paths, smuggling, log injection. The number in a test's
+name is the class's."""
+import json
+import re
+import socket
+import time
+
+import pytest
+
+from api import PASSWORD, raw
+from gateway import Gateway
+
+RECORD = "/v1/records/O20240115000001"
+FORWARD = {"X-Original-Method": "GET", "X-Original-URI": "/enrollments/O20240115000001"}
+
+
+def status_of(data):
+    """The status of the first answer in raw bytes; 0 if there is none. The second value: how many answers there are."""
+    found = re.findall(rb"HTTP/1\.[01] (\d{3}) ", data)
+    return (int(found[0]) if found else 0), len(found)
+
+
+@pytest.fixture(scope="module")
+def chen(gateway):
+    return gateway.signed_in("chen")
+
+
+def test_25_deep_json_is_refused(gateway):
+    body = '{"username":' * 50000
+    answer = gateway.api().post("/v1/login", body, headers={"Content-Type": "application/json"}, token=None)
+    assert answer.status == 400
+    answer = gateway.api().post("/v1/login", '{"a":' + "[" * 100000 + "]" * 100000 + "}", headers={"Content-Type": "application/json"})
+    assert answer.status == 400
+
+
+def test_26_long_bodies_and_passwords_are_refused_unread(gateway):
+    huge = json.dumps({"username": "chen", "password": "x" * (10 << 20)})
+    head = ("POST /v1/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(huge)).encode()
+    got = raw(gateway.port, gateway.ca, head + huge[:65536].encode())
+    assert status_of(got) == (413, 1)
+    chunked = b"POST /v1/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    piece = b"10000\r\n" + b"x" * 65536 + b"\r\n"
+    assert status_of(raw(gateway.port, gateway.ca, chunked + piece * 40))[0] in (413, 0)
+    assert gateway.api().login("chen", "x" * 4000).status in (400, 401)
+    got = raw(gateway.port, gateway.ca, b"GET /v1/me HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"y" * 60000 + b"\r\n\r\n")
+    assert status_of(got)[0] in (431, 413, 400)
+    assert gateway.api().login("chen").status == 200
+
+
+def test_27_identity_headers_of_a_client_mean_nothing(gateway, chen):
+    spoof = {"Remote-User": "rivera", "Scfgate-Provider": "patel-md", "Scfgate-Employer": "meridian", "Scfgate-Path": "x", "Scfgate-Revision": "y"}
+    assert gateway.api().get(RECORD, headers=spoof).status == 401
+    answer = chen.get("/auth/nginx", headers={**FORWARD, **spoof})
+    if answer.status == 200:
+        assert answer.headers["Remote-User"] == "chen" and answer.headers["Scfgate-Provider"] == "lakeside"
+    else:
+        assert answer.status in (400, 403)
+    assert chen.get("/v1/me", headers=spoof).status in (200, 400)
+
+
+def test_27_every_permit_sets_every_identity_header(chen):
+    answer = chen.get("/auth/nginx", headers=FORWARD)
+    assert answer.status == 200
+    for name in ("Remote-User", "Scfgate-Provider", "Scfgate-Employer", "Scfgate-Path", "Scfgate-Revision"):
+        assert len(answer.headers.get_all(name)) == 1, name
+
+
+@pytest.mark.parametrize("lines", [
+    b"X_Original_URI: /enrollments/O20240115000001\r\nX-Original-URI: /enrollments/O20240115000002\r\nX-Original-Method: GET\r\n",
+    b"X-Original-URI: /enrollments/O20240115000001\r\nX-Original-URI: /enrollments/O20240115000002\r\nX-Original-Method: GET\r\n",
+    b"X-Original-URI: /enrollments/O20240115000001\r\nX-Original-Method: GET\r\nx-original-method: PUT\r\n",
+    b"X-Original-URI: /enrollments/O20240115000001\r\nX-Original_Method: GET\r\n",
+    b"X-Original-URI: /enrollments/O20240115000001, /x\r\nX-Original-Method: GET\r\n",
+    b"X-Original-URI: /enrollments/O20240115000001\r\nX-Original-Method: GET\r\nAuthorization: Bearer x\r\n",
+    b"X-Original-URI: /enrollments/O20240115000001\r\nX-Original-Method: GET\r\nRemote_User: rivera\r\n",
+    b"X-Original-URI: /enrollments/O20240115000001\r\n",
+    b"X-Original-Method: GET\r\n",
+])
+def test_28_doubled_missing_and_underscored_headers_deny(gateway, chen, lines):
+    got = raw(gateway.port, gateway.ca, b"GET /auth/nginx HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer "
+              + chen.token.encode() + b"\r\n" + lines + b"\r\n")
+    assert status_of(got)[0] in (400, 401, 403)
+
+
+def test_29_forward_authorization_only_answers_its_peers(world):
+    with Gateway(world, {"http.peers": ["127.0.0.9/32"]}) as g:
+        chen = g.signed_in("chen")
+        assert chen.get("/auth/nginx", headers=FORWARD).status == 403
+        peer = g.api(source="127.0.0.9")
+        assert peer.get("/auth/nginx", headers=FORWARD, token=chen.token).status == 200
+        for name in ("X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Uri", "X-Forwarded-Method", "X-HTTP-Method-Override"):
+            answer = peer.get("/auth/nginx", headers={"X-Original-Method": "DELETE", "X-Original-URI": "/secret", name: "/enrollments/O20240115000001"},
+                              token=chen.token)
+            assert answer.status == 403, name
+
+
+def test_30_an_address_in_a_header_is_not_the_clients_address(world):
+    with Gateway(world, {"sign_in.guesses_per_address": 5, "http.peers": ["10.0.0.1/32"]}) as g:
+        for n in range(12):
+            api = g.api(source="127.0.0.60")
+            answer = api.post("/v1/login", {"username": f"name{n}", "password": "wrong wrong wrong"}, token=None,
+                              headers={"X-Forwarded-For": f"10.0.0.{n}", "X-Real-IP": f"10.0.0.{n}", "Forwarded": f"for=10.0.0.{n}"})
+        assert answer.status == 429
+        token = g.signed_in("chen").token
+        assert g.api().get("/auth/nginx", token=token, headers={**FORWARD, "X-Forwarded-For": "10.0.0.1"}).status == 403
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "get", "DELETE", "PATCH"])
+def test_31_no_method_agent_or_override_opens_a_door(gateway, method):
+    got = raw(gateway.port, gateway.ca, f"{method} {RECORD} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nUser-Agent: GoogleHC/1.0\r\n"
+              "X-HTTP-Method-Override: GET\r\n\r\n".encode())
+    assert status_of(got)[0] in (400, 401, 404, 405, 501, 0), got[:200]
+    for path in ("/ping/../v1/me", "/health/../v1/me", "/robots.txt", "/v1/me?x=/ping", "/auth/nginx/ping"):
+        assert gateway.api().get(path, headers={"User-Agent": "GoogleHC/1.0"}).status in (400, 401, 403, 404), path
+
+
+HOSTILE = ["/x/../enrollments/O20240115000001", "/%2e%2e/enrollments/O20240115000001", "/enrollments/%2e%2e%2fO20240115000001",
+           "//enrollments/O20240115000001", "/enrollments//O20240115000001", "/enrollments/O20240115000001;a",
+           "/enrollments\\O20240115000001", "/enrollments/O20240115000001%00", "/enrollments/O20240115000001%2f",
+           "/enrollments/O20240115000001#f", "/enrollments/O20240115000001/.", "/enrollments/O20240115000001.",
+           "/enrollments/O20240115000001/", "/ENROLLMENTS/O20240115000001", "/enrollments/%c0%afO20240115000001",
+           "/enrollments/%252e%252e/O20240115000001", "/enrollments/o20240115000001", "enrollments/O20240115000001",
+           "http://localhost/enrollments/O20240115000001", "*", "/enrollments/O20240115000001%", "/enrollments/O20240115000001%4",
+           "/enrollments/O20240115000001%zz", "/enrollments/O20240115000001%0d%0aX: y", "/enrollments/O2024011500000%31%00"]
+
+
+@pytest.mark.parametrize("target", HOSTILE)
+def test_32_paths_that_are_not_canonical_are_refused(gateway, chen, target):
+    headers = {"X-Original-Method": "GET", "X-Original-URI": target}
+    assert chen.get("/auth/nginx", headers=headers).status in (400, 403)
+    own = target.replace("/enrollments/", "/v1/records/").replace("\\", "\\")
+    got = raw(gateway.port, gateway.ca, f"GET {own} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {chen.token}\r\n\r\n".encode())
+    assert status_of(got)[0] in (400, 404, 0), (own, got[:200])
+    assert b"legal_business_name" not in got
+
+
+@pytest.mark.parametrize("target", [b"/enrollments/O20240115000001\x80", b"/enrollments/\xff\xfe", b"/enrollments/O20240115000001 x",
+                                    b"/enrollments/O2024\t0115000001", b"\xe2\x82/enrollments/O20240115000001", b"/enrollments/\x01"])
+def test_33_bytes_that_are_no_uri_never_pass(gateway, chen, target):
+    got = raw(gateway.port, gateway.ca, b"GET /auth/nginx HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer "
+              + chen.token.encode() + b"\r\nX-Original-Method: GET\r\nX-Original-URI: " + target + b"\r\n\r\n")
+    assert status_of(got)[0] in (400, 403), got[:200]
+
+
+SMUGGLED = b"GET /v1/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
+HEAD = b"POST /v1/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize("request_", [
+    HEAD + b"Content-Length: 0\r\nContent-Length: %d\r\n\r\n" % len(SMUGGLED) + SMUGGLED,
+    HEAD + b"Content-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" % (5 + len(SMUGGLED)) + SMUGGLED,
+    HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    HEAD + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    HEAD + b"Transfer-Encoding: xchunked\r\nContent-Length: 0\r\n\r\n" + SMUGGLED,
+    HEAD + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    HEAD + b"Content-Length: +0\r\n\r\n" + SMUGGLED,
+    HEAD + b"Content-Length: 0, 0\r\n\r\n" + SMUGGLED,
+    HEAD + b"Content-Length: 99999999999999999999999\r\n\r\n" + SMUGGLED,
+    b"GET /v1/me HTTP/1.1\r\nHost: localhost\r\nHost: other\r\n\r\n" + SMUGGLED,
+    b"GET /v1/me HTTP/1.1\r\n\r\n" + SMUGGLED,
+    b"GET /v1/me HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n" + SMUGGLED,
+    b"GET /v1/me HTTP/1.1\r\nHost: localhost\r\nCookie: a=b\r\nCookie: c=d\r\n\r\n" + SMUGGLED,
+    b"GET /v1/me HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: a\0b\r\n\r\n" + SMUGGLED,
+], ids=range(14))
+def test_34_a_request_in_a_request_is_never_answered(gateway, request_):
+    """One error, and the connection ends: what stands behind it is never read as a request of its own. (The library sends
+    the head of its own error pages twice over TLS; it is the same error, and the end of the connection.)"""
+    got = raw(gateway.port, gateway.ca, request_, timeout=1.5)
+    statuses = set(re.findall(rb"HTTP/1\.[01] (\d{3}) ", got))
+    assert len(statuses) <= 1 and got.count(b"application/problem+json") <= 1, got
+    assert not statuses or 400 <= int(statuses.pop()) < 600
+    assert b"smuggled" not in got
+
+
+def test_34_bare_line_feeds_and_folding_do_not_confuse_identity(gateway, chen):
+    token = chen.token.encode()
+    for data in (b"GET /v1/me HTTP/1.1\nHost: localhost\nConnection: close\nAuthorization: Bearer " + token + b"\n\n",
+                 b"GET /v1/me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-A: b\r\n Authorization: Bearer " + token + b"\r\n\r\n"):
+        assert status_of(raw(gateway.port, gateway.ca, data, timeout=1.5))[0] in (0, 200, 400, 401)
+
+
+def test_35_what_a_stranger_says_stays_one_line(gateway):
+    name = 'a\r\nEvent: login ok\n{"class":"sign_in","actor":"rivera","outcome":"ok"}\u2028\x1b[31m"}'
+    gateway.api(source="127.0.0.70").login(name)
+    gateway.api().get("/v1/me", headers={"X-Request-ID": "a%0d%0ab", "User-Agent": "x\"}y"})
+    lines = gateway.audit.read_text().split("\n")
+    assert lines[-1] == ""
+    parsed = [json.loads(line) for line in lines[:-1]]
+    assert [p["seq"] for p in parsed] == list(range(parsed[0]["seq"], parsed[0]["seq"] + len(parsed)))
+    mine = [p for p in parsed if p.get("address") == "127.0.0.70"]
+    assert len(mine) == 1 and mine[0]["event"] == "sign_in" and mine[0]["outcome"] != "ok" and "actor" not in mine[0]
+    assert "\x1b" not in gateway.log.read_text(errors="replace")
+
+
+def test_no_secret_is_ever_written_down(gateway, chen):
+    gateway.api(source="127.0.0.71").login("chen", "a wrong passphrase to look for")
+    everything = gateway.audit.read_text() + gateway.log.read_text(errors="replace") + gateway.operations("/metrics")[1]
+    for secret in (PASSWORD, "a wrong passphrase to look for", chen.token, gateway.world.password("gateway")):
+        assert secret not in everything
+
+
+def test_slow_and_idle_connections_do_not_starve_others(world):
+    with Gateway(world, {"http.idle_seconds": 5}) as g:
+        idle = []
+        for n in range(300):
+            s = socket.create_connection(("127.0.0.1", g.port))
+            s.sendall(b"\x16\x03\x01")  # the beginning of a handshake that never goes on
+            idle.append(s)
+        begun = time.monotonic()
+        assert g.signed_in("chen").get(RECORD).status == 200
+        assert time.monotonic() - begun < 5
+        for s in idle:
+            s.close()
