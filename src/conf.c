@@ -65,7 +65,7 @@ static const struct setting settings[] = {
 	{ "sign_in.guesses_per_address",   NUMBER, RELOAD,  AT(flow.guesses_per_address),       "20",          1, 1000000 },
 	{ "sign_in.guess_window_seconds",  NUMBER, RELOAD,  AT(flow.guess_window_s),            "7200",        1, 604800 },
 	{ "sign_in.refusal_ms",            NUMBER, RELOAD,  AT(flow.refusal_ms),                "100",         0, 5000 },
-	{ "decision.wait_ms",              NUMBER, RELOAD,  AT(flow.wait_ms),                   "2000",        0, 30000 },
+	{ "decision.wait_ms",              NUMBER, RELOAD,  AT(flow.wait_ms),                   "2000",        1, 30000 },
 	{ "http.listen",                   TEXT,   RESTART, AT(http.listen),                    "127.0.0.1",   0, 0 },
 	{ "http.port",                     NUMBER, RESTART, AT(http.port),                      "8443",        0, 65535 },
 	{ "http.operations_listen",        TEXT,   RESTART, AT(http.operations_listen),         "127.0.0.1",   0, 0 },
@@ -79,7 +79,7 @@ static const struct setting settings[] = {
 	{ "http.connections",              NUMBER, RESTART, AT(http.connections),               "4096",        8, 100000 },
 	{ "http.connections_per_address",  NUMBER, RESTART, AT(http.connections_per_address),   "2048",        0, 100000 },
 	{ "http.idle_seconds",             NUMBER, RESTART, AT(http.idle_s),                    "60",          1, 3600 },
-	{ "http.header_bytes",             NUMBER, RELOAD,  AT(http.header_bytes),              "16384",       1024, 65536 },
+	{ "http.header_bytes",             NUMBER, RESTART, AT(http.header_bytes),              "8192",        1024, 65536 },
 	{ "http.body_bytes",               NUMBER, RELOAD,  AT(http.body_bytes),                "1048576",     1024, 16777216 },
 	{ "http.requests_per_second",      NUMBER, RELOAD,  AT(http.requests_per_second),       "0",           0, 1000000 },
 	{ "http.drain_seconds",            NUMBER, RELOAD,  AT(http.drain_s),                   "10",          0, 600 },
@@ -348,6 +348,7 @@ struct err conf_read(struct arena *a, const char *file, struct conf *out)
 	config_destroy(&config);
 	TRY(e);
 	TRY(check_together(&r));
+	out->http.fresh_ms = out->flow.wait_ms;
 	out->nppes.base = out->nppes.people;
 	out->nppes.searches = out->nppes.writers = 1;
 	return SUCCESS;

@@ -114,6 +114,7 @@ static void limit_ourselves(void)
 	struct rlimit files, none = { 0, 0 };
 
 	signal(SIGPIPE, SIG_IGN); /* libldap writes to sockets whose server has gone */
+	signal(SIGXFSZ, SIG_IGN); /* a full audit log is an error that is handled */
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);

@@ -12,10 +12,10 @@
 #define PASSWORD_MOST 1024 /* bytes: twice what policy allows; a server may close the connection over more */
 
 struct answer {
-	int code;                       /* LDAP result */
-	bool has_policy;                /* the password policy control came with it */
-	LDAPPasswordPolicyError error;  /* of that control */
-	ber_int_t expires, grace;       /* of that control, or -1 */
+	int code;                      /* LDAP result */
+	bool has_policy;               /* the password policy control came with it */
+	LDAPPasswordPolicyError error; /* of that control */
+	ber_int_t expires, grace;      /* of that control, or -1 */
 };
 
 static struct err read_policy(struct connection *c, LDAPControl **controls, struct answer *out)
@@ -29,8 +29,8 @@ static struct err read_policy(struct connection *c, LDAPControl **controls, stru
 	return SUCCESS;
 }
 
-static struct err bind_as(const struct dir *d, struct connection *c, const char *dn, const char *password, size_t size,
-    struct answer *out)
+static struct err bind_as(
+    const struct dir *d, struct connection *c, const char *dn, const char *password, size_t size, struct answer *out)
 {
 	struct berval credentials = { size, (char *)(uintptr_t)password }; /* libldap only reads it */
 	LDAPControl policy = { (char[]){ LDAP_CONTROL_PASSWORDPOLICYREQUEST }, { 0, NULL }, 0 };
@@ -140,6 +140,7 @@ struct err bind_decoy(struct dir *d)
 	pool_return(&d->binds, c);
 	TRY(e);
 	if (answer.code != LDAP_INVALID_CREDENTIALS || !answer.has_policy)
-		return FAIL(ERR_UNAVAILABLE, "the directory lacks cn=decoy,ou=services with a password, or a policy for it");
+		return FAIL(
+		    ERR_UNAVAILABLE, "the directory lacks cn=decoy,ou=services with a password, or a policy for it");
 	return SUCCESS;
 }

@@ -18,13 +18,13 @@ struct question {
 	struct connection *connection;
 };
 
-static struct err look(const struct question *q, const char *dn, const char *attribute, LDAPControl **controls, int *code,
-    LDAPMessage **out)
+static struct err look(const struct question *q, const char *dn, const char *attribute, LDAPControl **controls,
+    int *code, LDAPMessage **out)
 {
 	char *attributes[] = { arena_strdup(q->arena, attribute), NULL };
 	int id = -1;
-	int rc = ldap_search_ext(q->connection->ld, dn, LDAP_SCOPE_BASE, "(objectClass=*)", attributes, 0, controls, NULL, NULL,
-	    LDAP_NO_LIMIT, &id);
+	int rc = ldap_search_ext(q->connection->ld, dn, LDAP_SCOPE_BASE, "(objectClass=*)", attributes, 0, controls,
+	    NULL, NULL, LDAP_NO_LIMIT, &id);
 
 	TRY(connection_answer(q->connection, rc, id, q->dir->settings.operation_timeout_ms, out));
 	if (ldap_parse_result(q->connection->ld, *out, code, NULL, NULL, NULL, NULL, 0) != LDAP_SUCCESS)
@@ -67,7 +67,10 @@ static struct err lacks(const struct question *q, const char *what, const char *
 
 /* ---- what the server can do ---- */
 
-static const struct { char *oid; const char *name; } needed[] = {
+static const struct {
+	char *oid;
+	const char *name;
+} needed[] = {
 	{ (char[]){ LDAP_CONTROL_SYNC }, "content synchronization (overlay syncprov)" },
 	{ (char[]){ LDAP_CONTROL_ASSERT }, "assertions" },
 	{ (char[]){ LDAP_CONTROL_POST_READ }, "post-read" },
@@ -118,8 +121,8 @@ static bool names_class(const char *text, const char *name)
 	return found;
 }
 
-static struct err need_definition(const struct question *q, char *const *definitions, const char *what, const char *name,
-    bool (*names)(const char *text, const char *name))
+static struct err need_definition(const struct question *q, char *const *definitions, const char *what,
+    const char *name, bool (*names)(const char *text, const char *name))
 {
 	for (; *definitions != NULL; definitions++)
 		if (strcasestr(*definitions, name) != NULL && names(*definitions, name))
@@ -139,8 +142,8 @@ static struct err check_schema(const struct question *q)
 	for (size_t i = 0; i < schema_field_count; i++)
 		TRY(need_definition(q, types, "the attribute type", schema_fields[i].attribute, names_type));
 	for (int kind = 0; kind < KINDS; kind++)
-		for (const char *const *class = schema_classes((enum kind)kind); *class != NULL; class++)
-			TRY(need_definition(q, classes, "the object class", *class, names_class));
+		for (const char *const *name = schema_classes((enum kind)kind); *name != NULL; name++)
+			TRY(need_definition(q, classes, "the object class", *name, names_class));
 	return SUCCESS;
 }
 
@@ -200,7 +203,8 @@ static struct err check_proxying(const struct question *q)
 	TRY(look(q, q->dir->schema.base, LDAP_NO_ATTRS, controls, &code, &message));
 	ldap_msgfree(message);
 	if (code == LDAP_PROXIED_AUTHORIZATION_DENIED || code == LDAP_X_PROXY_AUTHZ_FAILURE)
-		return FAIL(ERR_UNAVAILABLE, "the directory does not let the service act in people's names (olcAuthzPolicy, authzTo)");
+		return FAIL(ERR_UNAVAILABLE,
+		    "the directory does not let the service act in people's names (olcAuthzPolicy, authzTo)");
 	return SUCCESS;
 }
 
@@ -214,8 +218,8 @@ static struct err check_stream(const struct question *q)
 	struct revision reached;
 	int code, id = -1;
 
-	int rc = ldap_search_ext(q->connection->ld, q->dir->schema.base, LDAP_SCOPE_SUBTREE, "(!(objectClass=*))", NULL, 0, controls,
-	    NULL, NULL, LDAP_NO_LIMIT, &id);
+	int rc = ldap_search_ext(q->connection->ld, q->dir->schema.base, LDAP_SCOPE_SUBTREE, "(!(objectClass=*))", NULL,
+	    0, controls, NULL, NULL, LDAP_NO_LIMIT, &id);
 	TRY(connection_result(q->connection, rc, id, q->dir->settings.operation_timeout_ms, &code, NULL));
 	if (code != LDAP_SUCCESS)
 		return lacks(q, "a replication stream for the service:", ldap_err2string(code));
@@ -232,7 +236,8 @@ static bool has_index(char *const *lines, const char *attribute)
 
 	for (; *lines != NULL; lines++)
 		for (const char *at = *lines; (at = strcasestr(at, attribute)) != NULL; at += size)
-			if ((at == *lines || at[-1] == ',' || at[-1] == ' ' || at[-1] == '}') && strchr(", ", at[size]) != NULL)
+			if ((at == *lines || at[-1] == ',' || at[-1] == ' ' || at[-1] == '}') &&
+			    strchr(", ", at[size]) != NULL)
 				return true;
 	return false;
 }
@@ -245,8 +250,8 @@ static struct err check_indexes(const struct question *q)
 	LDAPMessage *message;
 	int id = -1;
 
-	int rc = ldap_search_ext(q->connection->ld, "cn=config", LDAP_SCOPE_ONELEVEL, filter, attributes, 0, NULL, NULL, NULL,
-	    LDAP_NO_LIMIT, &id);
+	int rc = ldap_search_ext(q->connection->ld, "cn=config", LDAP_SCOPE_ONELEVEL, filter, attributes, 0, NULL, NULL,
+	    NULL, LDAP_NO_LIMIT, &id);
 	TRY(connection_answer(q->connection, rc, id, q->dir->settings.operation_timeout_ms, &message));
 	LDAPMessage *entry = ldap_first_entry(q->connection->ld, message);
 	struct berval **values = entry == NULL ? NULL : ldap_get_values_len(q->connection->ld, entry, attribute);
@@ -263,7 +268,7 @@ static struct err check_indexes(const struct question *q)
 	return SUCCESS;
 }
 
-/* Costs the directory a check of a password and a note of its failure, so it is done until it succeeds, not each time. */
+/* Costs the directory a check of a password and a note of its failure: done until it succeeds, not each time. */
 static struct err check_decoy(const struct question *q)
 {
 	if (!atomic_load(&q->dir->decoy_seen))

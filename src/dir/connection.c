@@ -71,12 +71,12 @@ static bool set_tls(struct connection *c)
 	int demand = LDAP_OPT_X_TLS_DEMAND, least = LDAP_OPT_X_TLS_PROTOCOL_TLS1_2, client = 0;
 
 	return ldap_set_option(c->ld, LDAP_OPT_X_TLS_CACERTFILE, s->ca_file) == LDAP_OPT_SUCCESS &&
-	    (s->certificate_file == NULL ||
-		(ldap_set_option(c->ld, LDAP_OPT_X_TLS_CERTFILE, s->certificate_file) == LDAP_OPT_SUCCESS &&
-		    ldap_set_option(c->ld, LDAP_OPT_X_TLS_KEYFILE, s->key_file) == LDAP_OPT_SUCCESS)) &&
-	    ldap_set_option(c->ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand) == LDAP_OPT_SUCCESS &&
-	    ldap_set_option(c->ld, LDAP_OPT_X_TLS_PROTOCOL_MIN, &least) == LDAP_OPT_SUCCESS &&
-	    ldap_set_option(c->ld, LDAP_OPT_X_TLS_NEWCTX, &client) == LDAP_OPT_SUCCESS;
+	       (s->certificate_file == NULL ||
+		   (ldap_set_option(c->ld, LDAP_OPT_X_TLS_CERTFILE, s->certificate_file) == LDAP_OPT_SUCCESS &&
+		       ldap_set_option(c->ld, LDAP_OPT_X_TLS_KEYFILE, s->key_file) == LDAP_OPT_SUCCESS)) &&
+	       ldap_set_option(c->ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand) == LDAP_OPT_SUCCESS &&
+	       ldap_set_option(c->ld, LDAP_OPT_X_TLS_PROTOCOL_MIN, &least) == LDAP_OPT_SUCCESS &&
+	       ldap_set_option(c->ld, LDAP_OPT_X_TLS_NEWCTX, &client) == LDAP_OPT_SUCCESS;
 }
 
 /* Without these, libldap follows referrals, waits forever, and takes what it finds in files and the environment. */
@@ -156,8 +156,8 @@ static struct err start_tls(struct connection *c, int64_t deadline)
 	return SUCCESS;
 }
 
-/* Over GnuTLS, libldap takes the option for the oldest version and forgets it (and leaks when told by cipher suites). So
- * what came of the handshake is looked at: "TLS1.3", or with OpenSSL "TLSv1.3". */
+/* Over GnuTLS, libldap takes the option for the oldest version and forgets it (and leaks when told by cipher suites).
+ * So what came of the handshake is looked at: "TLS1.3", or with OpenSSL "TLSv1.3". */
 static bool is_encrypted(struct connection *c)
 {
 	char *version = NULL;
@@ -179,7 +179,8 @@ static struct err greet(struct connection *c, int64_t deadline)
 	int id, rc, code;
 
 	do
-		rc = ldap_search_ext(c->ld, "", LDAP_SCOPE_BASE, "(objectClass=*)", nothing, 1, NULL, NULL, NULL, 1, &id);
+		rc = ldap_search_ext(
+		    c->ld, "", LDAP_SCOPE_BASE, "(objectClass=*)", nothing, 1, NULL, NULL, NULL, 1, &id);
 	while (still_connecting(c, rc, deadline));
 	return connection_result(c, rc, id, left_until(deadline), &code, NULL);
 }
@@ -258,12 +259,13 @@ static void log_diagnostics(struct connection *c, const char *what)
 
 	if (c->ld != NULL)
 		ldap_get_option(c->ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &text);
-	log_event(LOG_DEBUG, "directory.connect", "server=%s what=%s text=%s", connection_uri(c), what, text != NULL ? text : "");
+	log_event(LOG_DEBUG, "directory.connect", "server=%s what=%s text=%s", connection_uri(c), what,
+	    text != NULL ? text : "");
 	ldap_memfree(text);
 }
 
-struct err connection_open_to(struct connection *c, const struct connector *connector, int server, enum identity identity,
-    struct watched *owner)
+struct err connection_open_to(
+    struct connection *c, const struct connector *connector, int server, enum identity identity, struct watched *owner)
 {
 	struct watched attempt;
 	int64_t deadline = clock_steady_ms() + connector->settings->connect_timeout_ms;
@@ -282,7 +284,8 @@ struct err connection_open_to(struct connection *c, const struct connector *conn
 	return e;
 }
 
-struct err connection_open(struct connection *c, const struct connector *connector, enum identity identity, struct watched *owner)
+struct err connection_open(
+    struct connection *c, const struct connector *connector, enum identity identity, struct watched *owner)
 {
 	struct servers *servers = connector->servers;
 	int first = atomic_load(&servers->current);

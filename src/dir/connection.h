@@ -37,7 +37,8 @@ struct connection {
  * any time. c stays where it is until it is closed. ERR_UNAVAILABLE: none answers, or none takes us. */
 struct err connection_open(struct connection *c, const struct connector *, enum identity, struct watched *owner);
 /* The same, to that server and to no other, and without telling the list of servers. */
-struct err connection_open_to(struct connection *c, const struct connector *, int server, enum identity, struct watched *owner);
+struct err connection_open_to(
+    struct connection *c, const struct connector *, int server, enum identity, struct watched *owner);
 void connection_close(struct connection *);
 
 /* Has the server not closed it while nobody looked? Costs a system call, no round trip. */

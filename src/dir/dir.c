@@ -14,6 +14,8 @@
 #include "base/banned.h"
 
 #define WAY_BACK_MS 500
+#define NEARLY_S 2
+#define HOLD_MS 200 /* writes wait at most twice this for the way back */
 
 /* ---- settings ---- */
 
@@ -89,15 +91,30 @@ static void free_settings(struct dir_settings *s)
 
 /* ---- the way back ---- */
 
-/* An earlier server that has not yet heard what a later one told us would bring revoked rights back to life. */
-static bool has_caught_up(struct dir *d, struct connection *c)
+/* An earlier server that has not yet heard what a later one told us would bring revoked rights back to life. Is it
+ * behind by changes of more than so many seconds? */
+static bool has_caught_up(struct dir *d, struct connection *c, int64_t all_but_s)
 {
 	struct revision reached, seen = servers_seen(&d->servers);
 
 	if (d->settings.people != NULL)
 		return true; /* passwords only: nothing is remembered of it */
 	return entry_revision(d, c, d->settings.connect_timeout_ms, &reached).code == OK &&
-	    revision_compare(&reached, &seen) >= 0;
+	       (revision_compare(&reached, &seen) >= 0 || seen.micros - reached.micros < all_but_s * 1000000);
+}
+
+/* Decisions are made by one server at a time: it must know the last one made by the other before it makes the next. */
+static void go_back(struct dir *d, struct connection *c)
+{
+	bool caught_up = false;
+
+	if (!servers_hold_writes(&d->servers, HOLD_MS))
+		return;
+	for (int64_t until = clock_steady_ms() + HOLD_MS; !caught_up && !c->broken && clock_steady_ms() < until;)
+		caught_up = has_caught_up(d, c, 0);
+	if (caught_up)
+		servers_go_back(&d->servers, c->server);
+	servers_release_writes(&d->servers);
 }
 
 static void look_back(struct dir *d)
@@ -105,17 +122,14 @@ static void look_back(struct dir *d)
 	enum identity identity = d->settings.people != NULL ? NOBODY : SERVICE;
 	int current = atomic_load(&d->servers.current);
 
-	for (int server = 0; server < current; server++) {
+	for (int server = 0; server < current && server < atomic_load(&d->servers.current); server++) {
 		struct connection c;
 
 		if (connection_open_to(&c, &d->connector, server, identity, &d->way_back_watched).code)
 			continue;
-		bool back = has_caught_up(d, &c);
+		if (has_caught_up(d, &c, NEARLY_S)) /* it never has while others write */
+			go_back(d, &c);
 		connection_close(&c);
-		if (back) {
-			servers_go_back(&d->servers, server);
-			return;
-		}
 	}
 }
 

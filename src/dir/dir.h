@@ -14,9 +14,9 @@
 #define DIR_URIS 4
 
 struct dir_settings {
-	const char *uris[DIR_URIS + 1]; /* tried in order: ldapi://…, ldap://… (StartTLS), ldaps://…; NULL-terminated */
+	const char *uris[DIR_URIS + 1]; /* tried in order: ldapi://…, ldap://… (StartTLS), ldaps://…; ends with NULL */
 	const char *base;               /* suffix, "dc=scf,dc=example" */
-	const char *people;             /* for a directory of people only (NPPES): the DN that uid=<id> lies under; else NULL */
+	const char *people;             /* of a directory of people only (NPPES): the DN above uid=<id>; else NULL */
 	const char *bind_dn;            /* service identity; NULL: SASL EXTERNAL (ldapi, or a client certificate) */
 	const char *password_file;      /* its password: first line of this file */
 	const char *ca_file;            /* TLS: trusted certificates; verification cannot be switched off */

@@ -35,13 +35,13 @@ struct err entry_result(const struct connection *c, int code, const char *what, 
 	case LDAP_NAMING_VIOLATION:
 	case LDAP_OBJECT_CLASS_VIOLATION:
 	case LDAP_UNDEFINED_TYPE:
-		log_event(LOG_WARNING, "directory.refused", "server=%s what=%s code=%d text=%s", connection_uri(c), what, code,
-		    diagnostics != NULL ? diagnostics : "");
+		log_event(LOG_WARNING, "directory.refused", "server=%s what=%s code=%d text=%s", connection_uri(c),
+		    what, code, diagnostics != NULL ? diagnostics : "");
 		return FAIL(ERR_INVALID, "the directory's schema does not allow that");
 	default:
 		/* Busy, full, read-only, no right to act in a person's name, a referral: nothing is known then. */
-		log_event(LOG_WARNING, "directory.failed", "server=%s what=%s code=%d means=%s text=%s", connection_uri(c), what,
-		    code, ldap_err2string(code), diagnostics != NULL ? diagnostics : "");
+		log_event(LOG_WARNING, "directory.failed", "server=%s what=%s code=%d means=%s text=%s",
+		    connection_uri(c), what, code, ldap_err2string(code), diagnostics != NULL ? diagnostics : "");
 		return FAIL(ERR_UNAVAILABLE, "the directory cannot do that now");
 	}
 }
@@ -116,13 +116,13 @@ static struct err parse_message(struct arena *a, struct dir *d, struct connectio
 	const char *why = parse_end(&p);
 	if (why == NULL)
 		return SUCCESS;
-	/* To a person the directory may show half an entry: that is none. Nobody can work with what is not understood. */
+	/* To a person the directory may show half an entry: that is none. */
 	log_event(LOG_WARNING, "directory.misfit", "kind=%s id=%s why=%s", kind_word(place->kind), place->id, why);
 	return FAIL(ERR_NOT_FOUND, why);
 }
 
-static struct err search(struct arena *a, struct dir *d, struct connection *c, const char *as, const struct place *place,
-    struct entry *out)
+static struct err search(
+    struct arena *a, struct dir *d, struct connection *c, const char *as, const struct place *place, struct entry *out)
 {
 	const char *provider = place->provider[0] != '\0' ? place->provider : NULL;
 	const char *dn = schema_dn(a, &d->schema, place->kind, provider, place->id);
@@ -167,8 +167,8 @@ static bool place_from(enum kind kind, const char *provider, const char *id, str
 	return true;
 }
 
-struct err dir_read(struct arena *a, struct dir *d, const char *as, enum kind kind, const char *provider, const char *id,
-    struct entry *out)
+struct err dir_read(struct arena *a, struct dir *d, const char *as, enum kind kind, const char *provider,
+    const char *id, struct entry *out)
 {
 	struct connection *c;
 	struct place place;
@@ -207,8 +207,8 @@ static bool read_csn(LDAPControl **controls, struct revision *out)
 }
 
 /* *known: whether the server has said how far the write got. */
-static struct err finish_write(struct dir *d, struct connection *c, int rc, int id, const char *what, struct revision *out,
-    bool *known)
+static struct err finish_write(
+    struct dir *d, struct connection *c, int rc, int id, const char *what, struct revision *out, bool *known)
 {
 	LDAPControl **response = NULL;
 	LDAPMessage *message;
@@ -236,8 +236,8 @@ struct write {
 	const char *guard; /* a filter, or NULL */
 };
 
-static struct err write_on(struct arena *a, struct dir *d, struct connection *c, const struct write *w, struct revision *out,
-    bool *known)
+static struct err write_on(
+    struct arena *a, struct dir *d, struct connection *c, const struct write *w, struct revision *out, bool *known)
 {
 	struct controls controls = { .count = 0 };
 	int id = -1;
@@ -251,21 +251,30 @@ static struct err write_on(struct arena *a, struct dir *d, struct connection *c,
 	return finish_write(d, c, rc, id, w->add ? "add" : "change", out, known);
 }
 
-static struct err write_once(struct arena *a, struct dir *d, const struct write *w, struct revision *out)
+static struct err write_borrowed(
+    struct arena *a, struct dir *d, const struct write *w, struct revision *out, bool *known)
 {
 	struct connection *c;
+
+	TRY(pool_borrow(&d->writers, &c));
+	struct err e = write_on(a, d, c, w, out, known);
+	pool_return(&d->writers, c);
+	if (e.code == OK && *known)
+		servers_saw(&d->servers, out);
+	return e;
+}
+
+/* One write, counted as such from before a server is chosen for it until it is known how far it got. */
+static struct err write_once(struct arena *a, struct dir *d, const struct write *w, struct revision *out)
+{
 	bool known = false;
 
-	*out = (struct revision){ 0 };
-	TRY(pool_borrow(&d->writers, &c));
-	struct err e = write_on(a, d, c, w, out, &known);
-	pool_return(&d->writers, c);
+	servers_begin_write(&d->servers);
+	struct err e = write_borrowed(a, d, w, out, &known);
+	servers_end_write(&d->servers);
 	TRY(e);
 	/* Whoever wrote may not be shown the entry. Then what the directory has reached by now is late enough. */
-	if (!known)
-		TRY(dir_revision(d, out));
-	servers_saw(&d->servers, out);
-	return SUCCESS;
+	return known ? SUCCESS : dir_revision(d, out);
 }
 
 struct err dir_add(struct arena *a, struct dir *d, const char *as, const struct entry *entry, struct revision *out)
@@ -307,8 +316,8 @@ struct err entry_revision(const struct dir *d, struct connection *c, int timeout
 	int id = -1;
 
 	*out = (struct revision){ 0 };
-	int rc = ldap_search_ext(c->ld, d->schema.base, LDAP_SCOPE_BASE, "(objectClass=*)", attributes, 0, NULL, NULL, NULL,
-	    LDAP_NO_LIMIT, &id);
+	int rc = ldap_search_ext(c->ld, d->schema.base, LDAP_SCOPE_BASE, "(objectClass=*)", attributes, 0, NULL, NULL,
+	    NULL, LDAP_NO_LIMIT, &id);
 	TRY(connection_answer(c, rc, id, timeout_ms, &message));
 	LDAPMessage *entry = ldap_first_entry(c->ld, message);
 	struct berval **values = entry == NULL ? NULL : ldap_get_values_len(c->ld, entry, context_csn);

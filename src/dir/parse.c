@@ -77,7 +77,8 @@ static const char *read_reference(struct parse *p, const struct schema_field *fi
 	const char *id = place_reference(p->arena, p->schema, kind, text, strlen(text));
 
 	if (id == NULL)
-		wrong_value(p, field, text, kind == KIND_PERSON ? "the name of no person" : "the name of no organization");
+		wrong_value(
+		    p, field, text, kind == KIND_PERSON ? "the name of no person" : "the name of no organization");
 	return id;
 }
 
@@ -143,7 +144,8 @@ static bool read_one(struct parse *p, const struct schema_field *field, struct s
 	case VALUE_UUID:
 		return read_uuid(p, field, text);
 	case VALUE_REVISION:
-		return revision_parse(text, value.size, &p->entry->revision) || wrong_value(p, field, text, "no change number");
+		return revision_parse(text, value.size, &p->entry->revision) ||
+		       wrong_value(p, field, text, "no change number");
 	default:
 		return wrong(p, field, "not understood");
 	}
@@ -262,7 +264,8 @@ const char *parse_end(struct parse *p)
 	if (missing != 0)
 		wrong(p, &schema_fields[__builtin_ctzll(missing)], "missing");
 	else if (lies_in_organization && strcmp(e->provider, p->place->provider) != 0)
-		p->why = arena_printf(p->arena, "scfProvider: '%s' is not the organization that the entry lies in", e->provider);
+		p->why = arena_printf(
+		    p->arena, "scfProvider: '%s' is not the organization that the entry lies in", e->provider);
 	else if (p->has_provider_class && e->provider_kind == NOT_A_PROVIDER)
 		p->why = "scfProviderKind: missing";
 	return p->why;

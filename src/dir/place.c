@@ -135,8 +135,8 @@ static bool is_plain(const char *head, size_t size)
 	for (size_t i = 0; i < size; i++) {
 		char c = head[i];
 
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '=' || c == ',' ||
-			c == '-' || c == '.' || c == '_'))
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '=' ||
+			c == ',' || c == '-' || c == '.' || c == '_'))
 			return false;
 	}
 	return true;
@@ -166,7 +166,8 @@ static bool is_lost(const char *dn, size_t size, struct place *out)
 		const char *naming = place_naming(homes[i].kind);
 		size_t length = strlen(naming);
 
-		if (text_begins(naming, "scf") && size > length && dn[length] == '=' && strncasecmp(dn, naming, length) == 0) {
+		if (text_begins(naming, "scf") && size > length && dn[length] == '=' &&
+		    strncasecmp(dn, naming, length) == 0) {
 			out->kind = homes[i].kind;
 			return true;
 		}
@@ -193,7 +194,7 @@ static bool reference_in(const struct schema *s, enum kind kind, const char *dn,
 	if (!lies_below(dn, size, home, home_size, &head) || split(dn, head, one) != 1)
 		return false;
 	return same(one[0].attribute, one[0].attribute_size, place_naming(kind)) &&
-	    read_id(kind, one[0].value, one[0].value_size, id);
+	       read_id(kind, one[0].value, one[0].value_size, id);
 }
 
 const char *place_reference(struct arena *a, const struct schema *s, enum kind kind, char *dn, size_t size)

@@ -28,6 +28,7 @@
 
 #define AT(field) offsetof(struct entry, field)
 
+/* clang-format off */
 const struct schema_field schema_fields[] = {
 	{ "objectClass", VALUE_CLASSES, AT(is_employer), ORGANIZATION, ORGANIZATION, ORGANIZATION, 0, false },
 	{ "entryUUID", VALUE_UUID, AT(uuid), EVERY, 0, 0, 0, false }, /* the stream tells it in a control */
@@ -65,7 +66,8 @@ const struct schema_field schema_fields[] = {
 
 	{ "scfStartedAt", VALUE_TIME, AT(started_at), SESSION, SESSION, SESSION, 0, false },
 	{ "scfSeenAt", VALUE_TIME, AT(seen_at), SESSION, SESSION, SESSION, FIELD_SEEN_AT, false },
-	{ "scfAuthenticatedAt", VALUE_TIME, AT(authenticated_at), SESSION, SESSION, SESSION, FIELD_AUTHENTICATED_AT, false },
+	{ "scfAuthenticatedAt", VALUE_TIME, AT(authenticated_at), SESSION, SESSION, SESSION,
+	    FIELD_AUTHENTICATED_AT, false },
 	{ "scfAddress", VALUE_TEXT, AT(address), SESSION, 0, 0, 0, false },
 	{ "scfAgent", VALUE_TEXT, AT(agent), SESSION, 0, 0, 0, false },
 
@@ -76,19 +78,21 @@ const struct schema_field schema_fields[] = {
 
 	{ "member", VALUE_PEOPLE, AT(members), ROLE, ROLE, ROLE, 0, false },
 };
+/* clang-format on */
 const size_t schema_field_count = COUNT(schema_fields);
 _Static_assert(COUNT(schema_fields) <= SCHEMA_FIELDS_MOST, "rows fit into 64 bits");
 _Static_assert(AT(document_size) == AT(document) + sizeof(const char *), "a document's size follows it");
 
 static const struct {
-	const char *naming;       /* the attribute of its RDN */
+	const char *naming; /* the attribute of its RDN */
 	const char *container;
-	bool in_organization;     /* the container lies in the entry of an organization, not below base */
+	bool in_organization; /* the container lies in the entry of an organization, not below base */
 	const char *classes[5];
-	size_t classes_always;    /* of a new entry; the rest depends */
+	size_t classes_always; /* of a new entry; the rest depends */
 } kinds[KINDS] = {
 	[KIND_PERSON] = { "uid", "ou=people", false, { "inetOrgPerson", "scfPerson" }, 2 },
-	[KIND_ORGANIZATION] = { "scfOrgId", "ou=organizations", false, { "scfOrganization", "scfProviderRole", "scfEmployerRole" }, 1 },
+	[KIND_ORGANIZATION] = { "scfOrgId", "ou=organizations", false,
+	    { "scfOrganization", "scfProviderRole", "scfEmployerRole" }, 1 },
 	[KIND_ASSOCIATION] = { "scfAssociationId", "ou=associations", true, { "scfAssociation" }, 1 },
 	[KIND_CONSENT] = { "scfConsentId", "ou=consents", true, { "scfConsent" }, 1 },
 	[KIND_RECORD] = { "scfEnrollmentId", "ou=records", true, { "scfEnrollment" }, 1 },
@@ -110,8 +114,8 @@ const char *const *schema_classes(enum kind kind)
 
 const char *const *schema_containers(void)
 {
-	static const char *const containers[] = { "ou=people", "ou=organizations", "ou=roles", "ou=applications", "ou=sessions",
-		NULL };
+	static const char *const containers[] = { "ou=people", "ou=organizations", "ou=roles", "ou=applications",
+		"ou=sessions", NULL };
 
 	return containers;
 }
@@ -217,7 +221,8 @@ static char **attributes_with(struct arena *a, unsigned kind, bool streamed)
 	size_t count = 0;
 
 	for (size_t i = 0; i < schema_field_count; i++)
-		if (!schema_fields[i].only_written && (streamed ? schema_fields[i].streamed : schema_fields[i].kinds & kind))
+		if (!schema_fields[i].only_written &&
+		    (streamed ? schema_fields[i].streamed : schema_fields[i].kinds & kind))
 			names[count++] = (char *)(uintptr_t)schema_fields[i].attribute; /* libldap only reads them */
 	return names;
 }
@@ -249,8 +254,9 @@ bool schema_is_id(enum kind kind, const char *id)
 	case KIND_SESSION:
 		return id != NULL && is_digest(id);
 	case KIND_ROLE:
-		return id != NULL && (strcmp(id, role_word(ROLE_HELP_DESK)) == 0 || strcmp(id, role_word(ROLE_AUDITOR)) == 0 ||
-		    strcmp(id, role_word(ROLE_PROCESSOR)) == 0);
+		return id != NULL &&
+		       (strcmp(id, role_word(ROLE_HELP_DESK)) == 0 || strcmp(id, role_word(ROLE_AUDITOR)) == 0 ||
+			   strcmp(id, role_word(ROLE_PROCESSOR)) == 0);
 	default:
 		return id_is_plain(id);
 	}
@@ -357,7 +363,8 @@ static struct berval **text_value(struct arena *a, const char *text)
 	return text == NULL || *text == '\0' ? NULL : one_value(a, text, strlen(text));
 }
 
-static struct berval **list_values(struct arena *a, const struct schema *s, enum value_type type, const char *const *list)
+static struct berval **list_values(
+    struct arena *a, const struct schema *s, enum value_type type, const char *const *list)
 {
 	size_t count = list_size(list);
 
@@ -365,9 +372,9 @@ static struct berval **list_values(struct arena *a, const struct schema *s, enum
 		return NULL;
 	struct berval **values = values_room(a, count);
 	for (size_t i = 0; i < count; i++) {
-		const char *text = type == VALUE_PEOPLE    ? schema_dn(a, s, KIND_PERSON, NULL, list[i])
-		    : type == VALUE_ORGANIZATIONS ? schema_dn(a, s, KIND_ORGANIZATION, NULL, list[i])
-						  : list[i];
+		const char *text = type == VALUE_PEOPLE          ? schema_dn(a, s, KIND_PERSON, NULL, list[i])
+				   : type == VALUE_ORGANIZATIONS ? schema_dn(a, s, KIND_ORGANIZATION, NULL, list[i])
+								 : list[i];
 		*values[i] = (struct berval){ strlen(text), (char *)(uintptr_t)text };
 	}
 	return values;
@@ -407,7 +414,8 @@ static const char *provider_kind_word(enum provider_kind kind)
 }
 
 /* The values that the row has in that entry; NULL: none. */
-static struct berval **values_of(struct arena *a, const struct schema *s, const struct entry *e, const struct schema_field *field)
+static struct berval **values_of(
+    struct arena *a, const struct schema *s, const struct entry *e, const struct schema_field *field)
 {
 	const void *at = field_of(e, field);
 
@@ -490,7 +498,8 @@ struct err schema_additions(struct arena *a, const struct schema *s, const struc
 	return SUCCESS;
 }
 
-struct err schema_changes(struct arena *a, const struct schema *s, const struct entry *to, unsigned fields, LDAPMod ***out)
+struct err schema_changes(
+    struct arena *a, const struct schema *s, const struct entry *to, unsigned fields, LDAPMod ***out)
 {
 	LDAPMod **mods = arena_alloc(a, (schema_field_count + 1) * sizeof *mods);
 	size_t count = 0;

@@ -2,6 +2,7 @@
 #include "dir/server.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -12,14 +13,21 @@
 
 void servers_open(struct servers *s, const char *const *uris)
 {
+	pthread_rwlockattr_t fair;
+
 	memset(s, 0, sizeof *s);
 	pthread_mutex_init(&s->lock, NULL);
+	pthread_rwlockattr_init(&fair);
+	pthread_rwlockattr_setkind_np(&fair, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP); /* else it waits forever */
+	pthread_rwlock_init(&s->writing, &fair);
+	pthread_rwlockattr_destroy(&fair);
 	for (; s->count < DIR_URIS && uris[s->count] != NULL; s->count++)
 		s->each[s->count].uri = uris[s->count];
 }
 
 void servers_close(struct servers *s)
 {
+	pthread_rwlock_destroy(&s->writing);
 	pthread_mutex_destroy(&s->lock);
 }
 
@@ -88,6 +96,29 @@ void servers_go_back(struct servers *s, int server)
 	pthread_mutex_unlock(&s->lock);
 	if (back)
 		log_event(LOG_INFO, "directory.failback", "from=%s to=%s", s->each[before].uri, s->each[server].uri);
+}
+
+void servers_begin_write(struct servers *s)
+{
+	pthread_rwlock_rdlock(&s->writing);
+}
+
+void servers_end_write(struct servers *s)
+{
+	pthread_rwlock_unlock(&s->writing);
+}
+
+bool servers_hold_writes(struct servers *s, int timeout_ms)
+{
+	int64_t until = clock_steady_ms() + timeout_ms;
+	struct timespec t = { .tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000 };
+
+	return pthread_rwlock_clockwrlock(&s->writing, CLOCK_MONOTONIC, &t) == 0;
+}
+
+void servers_release_writes(struct servers *s)
+{
+	pthread_rwlock_unlock(&s->writing);
 }
 
 void servers_saw(struct servers *s, const struct revision *revision)

@@ -21,25 +21,25 @@
 struct dir_stream {
 	struct dir *dir;
 	struct dir_listener listener;
-	struct arena *arena;         /* reset for each message */
+	struct arena *arena; /* reset for each message */
 	struct connection connection;
-	int search;                  /* message id */
+	int search; /* message id */
 
-	unsigned char *cookie;       /* of a complete state only; NULL: none, begin anew */
+	unsigned char *cookie; /* of a complete state only; NULL: none, begin anew */
 	size_t cookie_size;
-	unsigned char *pending;      /* told during a refresh, taken over at its end */
+	unsigned char *pending; /* told during a refresh, taken over at its end */
 	size_t pending_size;
-	int64_t refused_since;       /* a server knew less than the cookie; 0: no */
+	int64_t refused_since; /* a server knew less than the cookie; 0: no */
 
-	bool anew;                   /* this run has sent no cookie */
-	bool begun;                  /* the listener has been told of the refresh */
+	bool anew;  /* this run has sent no cookie */
+	bool begun; /* the listener has been told of the refresh */
 	bool refreshing;
-	bool saw_present;            /* the refresh has had a present phase */
+	bool saw_present; /* the refresh has had a present phase */
 
-	pthread_mutex_t lock;        /* of the rest */
+	pthread_mutex_t lock; /* of the rest */
 	struct watched watched;
 	bool running, stopped;
-	bool forget_first;           /* drop the cookie before the next run */
+	bool forget_first; /* drop the cookie before the next run */
 };
 
 /* ---- cookies ---- */
@@ -84,6 +84,11 @@ static void take_cookie(struct dir_stream *s, const struct sync_cookie *cookie)
 
 /* ---- what is told ---- */
 
+static struct slice slice_of(const struct berval *value)
+{
+	return (struct slice){ (unsigned char *)value->bv_val, value->bv_len };
+}
+
 static void begin(struct dir_stream *s)
 {
 	if (s->refreshing && !s->begun) {
@@ -110,15 +115,18 @@ static bool parse_all(struct parse *p, BerElement *attributes)
 	struct berval element;
 
 	while (ber_skip_element(attributes, &element) == SLICE_SEQUENCE)
-		if (!parse_attribute(p, (struct slice){ (unsigned char *)element.bv_val, element.bv_len }))
+		if (!parse_attribute(p, slice_of(&element)))
 			return false;
 	return true;
 }
 
 static const char *misplaced(struct dir_stream *s, enum where where, const struct place *place)
 {
-	return arena_printf(s->arena, where == PLACE_LOST ? "%s: at no place in the tree where %s entries lie" :
-	    "%s: not an id that %s entries have", place_naming(place->kind), kind_word(place->kind));
+	const char *naming = place_naming(place->kind), *kind = kind_word(place->kind);
+
+	if (where == PLACE_LOST)
+		return arena_printf(s->arena, "%s: at no place in the tree where %s entries lie", naming, kind);
+	return arena_printf(s->arena, "%s: not an id that %s entries have", naming, kind);
 }
 
 static bool tell_entry(struct dir_stream *s, const struct uuid *uuid, const struct berval *dn, BerElement *attributes)
@@ -160,9 +168,7 @@ static bool hear_entry(struct dir_stream *s, LDAPMessage *message)
 	if (ldap_get_entry_controls(s->connection.ld, message, &controls) != LDAP_SUCCESS)
 		return false;
 	control = ldap_control_find(LDAP_CONTROL_SYNC_STATE, controls, NULL);
-	bool good = control != NULL &&
-	    sync_read_state((struct slice){ (unsigned char *)control->ldctl_value.bv_val, control->ldctl_value.bv_len }, &state,
-		&uuid, &cookie);
+	bool good = control != NULL && sync_read_state(slice_of(&control->ldctl_value), &state, &uuid, &cookie);
 	if (good)
 		begin(s);
 	if (good && state == SYNC_PRESENT)
@@ -170,7 +176,8 @@ static bool hear_entry(struct dir_stream *s, LDAPMessage *message)
 	if (good && state == SYNC_DELETE)
 		s->listener.gone(s->listener.self, &uuid);
 	if (good && (state == SYNC_ADD || state == SYNC_MODIFY)) {
-		good = ldap_get_dn_ber(s->connection.ld, message, &ber, &dn) == LDAP_SUCCESS && tell_entry(s, &uuid, &dn, ber);
+		good = ldap_get_dn_ber(s->connection.ld, message, &ber, &dn) == LDAP_SUCCESS &&
+		       tell_entry(s, &uuid, &dn, ber);
 		ber_free(ber, 0);
 	}
 	if (good)
@@ -208,7 +215,7 @@ static bool hear_info(struct dir_stream *s, const struct berval *value)
 {
 	struct sync_info info;
 
-	if (!sync_read_info((struct slice){ (unsigned char *)value->bv_val, value->bv_len }, &info))
+	if (!sync_read_info(slice_of(value), &info))
 		return false;
 	if (info.kind == SYNC_ID_SET)
 		hear_id_set(s, info.uuids, info.deletes);
@@ -271,10 +278,10 @@ static struct err hear_end(struct dir_stream *s, LDAPMessage *message)
 		e = refused(s);
 	else
 		e = FAIL(ERR_UNAVAILABLE, code == LDAP_SIZELIMIT_EXCEEDED
-			? "the directory limits how much the service may read (olcLimits)"
-			: "the directory has ended the stream");
-	log_event(LOG_WARNING, "directory.stream", "server=%s code=%d means=%s text=%s", connection_uri(&s->connection), code,
-	    ldap_err2string(code), diagnostics != NULL ? diagnostics : "");
+					      ? "the directory limits how much the service may read (olcLimits)"
+					      : "the directory has ended the stream");
+	log_event(LOG_WARNING, "directory.stream", "server=%s code=%d means=%s text=%s", connection_uri(&s->connection),
+	    code, ldap_err2string(code), diagnostics != NULL ? diagnostics : "");
 	ldap_memfree(diagnostics);
 	return e;
 }
@@ -372,7 +379,8 @@ static struct err ask(struct dir_stream *s)
 	s->refreshing = true;
 	drop(&s->pending, &s->pending_size);
 	if (ldap_search_ext(s->connection.ld, s->dir->schema.base, LDAP_SCOPE_SUBTREE, schema_stream_filter(),
-		schema_attributes_streamed(s->arena), 0, controls, NULL, NULL, LDAP_NO_LIMIT, &s->search) != LDAP_SUCCESS)
+		schema_attributes_streamed(s->arena), 0, controls, NULL, NULL, LDAP_NO_LIMIT,
+		&s->search) != LDAP_SUCCESS)
 		return FAIL(ERR_UNAVAILABLE, "the directory cannot be reached");
 	arena_reset(s->arena);
 	return SUCCESS;

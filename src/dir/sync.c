@@ -90,7 +90,8 @@ bool sync_read_info(struct slice value, struct sync_info *out)
 	case REFRESH_DELETE:
 	case REFRESH_PRESENT:
 		out->kind = tag == REFRESH_DELETE ? SYNC_REFRESH_DELETE : SYNC_REFRESH_PRESENT;
-		return read_cookie(&content, &out->cookie) && read_boolean(&content, true, &out->done) && content.size == 0;
+		return read_cookie(&content, &out->cookie) && read_boolean(&content, true, &out->done) &&
+		       content.size == 0;
 	case ID_SET:
 		out->kind = SYNC_ID_SET;
 		return read_id_set(&content, out) && content.size == 0;
@@ -156,7 +157,8 @@ bool sync_revision(const unsigned char *cookie, size_t size, struct revision *ou
 
 			while (stop < end && *stop != ';' && *stop != ',')
 				stop++;
-			if (revision_parse(at, (size_t)(stop - at), &one) && (!found || revision_compare(&one, out) > 0)) {
+			if (revision_parse(at, (size_t)(stop - at), &one) &&
+			    (!found || revision_compare(&one, out) > 0)) {
 				*out = one;
 				found = true;
 			}

@@ -7,6 +7,11 @@
 
 #include "base/banned.h"
 
+static void count(struct request *q, enum action action, enum reason reason)
+{
+	metrics_decision(q->http->metrics, action, reason, clock_steady_us() - q->started_us);
+}
+
 /* ---- forward authorization (nginx auth_request) ---- */
 
 /* 200, 401, 403 or 503 and nothing else: nginx turns all other answers into its own 500. */
@@ -33,12 +38,12 @@ static struct reply lean_unknown(const struct request *q, enum reason why)
 static struct reply lean_permit(const struct request *q, const struct answer *a)
 {
 	struct reply r = lean(200);
-	bool as_official = a->association == NULL && a->employer != NULL;
+	const char *path = a->association != NULL ? a->association : a->employer != NULL ? "authorized-official" : "";
 
 	reply_field(&r, "Remote-User", q->caller.uid);
 	reply_field(&r, "Scfgate-Provider", a->provider != NULL ? a->provider : "");
 	reply_field(&r, "Scfgate-Employer", a->employer != NULL ? a->employer : "");
-	reply_field(&r, "Scfgate-Path", a->association != NULL ? a->association : as_official ? "authorized-official" : "");
+	reply_field(&r, "Scfgate-Path", path);
 	r.revision = a->revision;
 	if (a->revision.micros == 0)
 		reply_field(&r, "Scfgate-Revision", "");
@@ -47,7 +52,8 @@ static struct reply lean_permit(const struct request *q, const struct answer *a)
 
 struct reply call_auth_nginx(struct request *q)
 {
-	const struct header *method = &q->head.headers[HEADER_ORIGINAL_METHOD], *uri = &q->head.headers[HEADER_ORIGINAL_URI];
+	const struct header *method = &q->head.headers[HEADER_ORIGINAL_METHOD],
+			    *uri = &q->head.headers[HEADER_ORIGINAL_URI];
 	const struct forward_route *route = NULL;
 	char id[ID_MOST + 1];
 	struct target target;
@@ -57,7 +63,8 @@ struct reply call_auth_nginx(struct request *q)
 
 	if (!q->client->is_peer && request_application(q, false) != REASON_OK)
 		return lean(403);
-	if (method->text != NULL && method->size > 0 && uri->text != NULL && target_read(uri->text, uri->size, &target) == NULL)
+	if (method->text != NULL && method->size > 0 && uri->text != NULL &&
+	    target_read(uri->text, uri->size, &target) == NULL)
 		route = policy_route(q->policy, method->text, target.path, target.size, id);
 	if (route == NULL)
 		return lean(403);
@@ -81,7 +88,7 @@ struct reply call_auth_nginx(struct request *q)
 	/* Asking a thing of a resource that does not have it is a slip in the route table, and no permit. */
 	if (e.code == ERR_INVALID)
 		return lean(403);
-	metrics_decision(q->http->metrics, route->action, e.code == OK ? real : UNAVAILABLE, clock_steady_us() - q->started_us);
+	count(q, route->action, e.code == OK ? real : UNAVAILABLE);
 	if (e.code != OK)
 		return lean(503);
 	if (answer.verdict.allow)
@@ -327,12 +334,13 @@ struct reply call_evaluation(struct request *q)
 	e = flow_decide(q->arena, q->flow, &q->caller, &question, &answer, &real, ask.explain ? &explanation : NULL);
 	if (e.code == ERR_INVALID)
 		return deny_unknown(q, &ask);
-	metrics_decision(q->http->metrics, action, e.code == OK ? real : UNAVAILABLE, clock_steady_us() - q->started_us);
+	count(q, action, e.code == OK ? real : UNAVAILABLE);
 	if (e.code != OK)
 		return reply_error(q, e);
 	if (is_unknowable(answer.verdict.why))
 		return reply_refused(q, answer.verdict.why, &answer.revision);
-	return ask.explain ? decision_explained(q, &answer, real, &explanation) : decision(answer.verdict.allow, &answer.revision);
+	return ask.explain ? decision_explained(q, &answer, real, &explanation)
+			   : decision(answer.verdict.allow, &answer.revision);
 }
 
 /* ---- explanations ---- */

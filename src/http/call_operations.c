@@ -17,7 +17,8 @@ struct reply call_live(struct request *q)
 	static const char alive[] = "{\"status\":\"pass\"}";
 
 	(void)q;
-	return (struct reply){ .status = 200, .type = "application/health+json", .body = alive, .size = sizeof alive - 1 };
+	struct reply r = { .status = 200, .type = "application/health+json", .body = alive, .size = sizeof alive - 1 };
+	return r;
 }
 
 /* ---- readiness ---- */
@@ -48,14 +49,15 @@ static void check_replica(struct checkup *c, struct request *q)
 	replica_status(q->replica, &s);
 	check(c, "replica_loaded", s.loaded ? PASS : BROKEN, s.loaded ? "a complete copy of the directory is held" :
 	    "the first load is not complete");
-	check(c, "replica_fresh", s.fresh ? PASS : BROKEN, arena_printf(q->arena, "known to equal the directory %" PRId64
-	    " ms ago", s.age_ms));
+	check(c, "replica_fresh", s.fresh ? PASS : BROKEN,
+	    arena_printf(q->arena, "known to equal the directory %" PRId64 " ms ago", s.age_ms));
 	check(c, "directory", s.connected ? PASS : BROKEN, s.connected ? "the stream is up" : "the stream is down");
 	if (s.shrink_alarm)
-		check(c, "shrink_alarm", WARN, "a reload was implausibly small and was refused; an administrator must look");
+		check(c, "shrink_alarm", WARN,
+		    "a reload was implausibly small and was refused; an administrator must look");
 	if (s.misfits > 0)
-		check(c, "misfits", WARN, arena_printf(q->arena, "%zu entries are not understood; scfgate doctor lists them",
-		    s.misfits));
+		check(c, "misfits", WARN,
+		    arena_printf(q->arena, "%zu entries are not understood; scfgate doctor lists them", s.misfits));
 }
 
 static void check_certificate(struct checkup *c, struct request *q)
@@ -78,7 +80,8 @@ struct reply call_ready(struct request *q)
 	struct checkup c = { .t = &checks };
 
 	text_open(&checks, store, sizeof store);
-	check(&c, "accepting", q->http->draining ? BROKEN : PASS, q->http->draining ? "draining" : "taking connections");
+	bool draining = q->http->draining;
+	check(&c, "accepting", draining ? BROKEN : PASS, draining ? "draining" : "taking connections");
 	check_replica(&c, q);
 	struct err audit = audit_health(q->audit);
 	check(&c, "audit", audit.code == OK ? PASS : BROKEN, audit.code == OK ? "records can be written" : audit.what);
@@ -111,12 +114,14 @@ static void tell_replica(struct text *t, struct request *q)
 	struct replica_status s;
 
 	replica_status(q->replica, &s);
-	text_puts(t, "# HELP scfgate_replica_age_seconds Since the replica was known to equal the directory; -1: never.\n"
+	text_puts(t,
+	    "# HELP scfgate_replica_age_seconds Since the replica was known to equal the directory; -1: never.\n"
 	    "# TYPE scfgate_replica_age_seconds gauge\n");
 	text_printf(t, "scfgate_replica_age_seconds %.3f\n", s.age_ms < 0 ? -1.0 : (double)s.age_ms / 1000);
 	gauge(t, "scfgate_replica_fresh", "1: decisions are made; 0: all are refused as stale.", s.fresh);
 	gauge(t, "scfgate_replica_connected", "1: the replication stream is up.", s.connected);
-	gauge(t, "scfgate_replica_shrink_alarm", "1: a reload was refused because it was implausibly small.", s.shrink_alarm);
+	gauge(t, "scfgate_replica_shrink_alarm", "1: a reload was refused because it was implausibly small.",
+	    s.shrink_alarm);
 	gauge(t, "scfgate_replica_entries", "Entries held.", (int64_t)s.entries);
 	gauge(t, "scfgate_replica_misfits", "Entries that are not understood.", (int64_t)s.misfits);
 	gauge(t, "scfgate_replica_bytes", "Memory of the replica.", (int64_t)s.bytes);

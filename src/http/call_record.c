@@ -113,7 +113,8 @@ struct reply call_list_records(struct request *q)
 		return r;
 	if (!asked.has_provider)
 		return reply_problem(q, 400, "invalid_request", "The parameter 'provider' is required.");
-	struct err e = flow_list_records(q->arena, q->flow, &q->caller, asked.provider, acting_for(&asked), &answer, &list, &count);
+	struct err e = flow_list_records(
+	    q->arena, q->flow, &q->caller, asked.provider, acting_for(&asked), &answer, &list, &count);
 	if (e.code != OK)
 		return reply_error(q, e);
 	if (!answer.verdict.allow)
@@ -155,7 +156,8 @@ static bool read_if_match(struct request *q, struct revision *out, struct reply 
 	struct header tag;
 
 	if (h->text == NULL) {
-		*refused = reply_problem(q, 428, "precondition_required", "If-Match must name the ETag of what is replaced.");
+		*refused =
+		    reply_problem(q, 428, "precondition_required", "If-Match must name the ETag of what is replaced.");
 		return false;
 	}
 	if (!hygiene_entity_tag(h, &tag)) {
@@ -233,8 +235,8 @@ struct reply call_create_submission(struct request *q)
 	if (e.code == OK)
 		e = read_submission(q, body, &form, &through, &json, &size);
 	if (e.code == OK)
-		e = flow_create_submission(q->arena, q->flow, &q->caller, q->id, through, form, json, size, &answer, &document,
-		    &problems);
+		e = flow_create_submission(
+		    q->arena, q->flow, &q->caller, q->id, through, form, json, size, &answer, &document, &problems);
 	if (e.code == OK && !answer.verdict.allow)
 		return reply_refused(q, answer.verdict.why, &answer.revision);
 	if (e.code == ERR_INVALID && problems.count > 0)

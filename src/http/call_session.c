@@ -68,7 +68,8 @@ static struct reply outcome(struct request *q, const struct sign_in *s, bool by_
 	case SIGN_IN_OK:
 		return signed_in(q, s, by_cookie);
 	case SIGN_IN_MUST_CHANGE:
-		return reply_problem(q, 403, "password_must_change", "The password is right, but must be changed first.");
+		return reply_problem(
+		    q, 403, "password_must_change", "The password is right, but must be changed first.");
 	case SIGN_IN_EXPIRED:
 		return reply_problem(q, 403, "password_expired", "The password is right, but has expired.");
 	case SIGN_IN_TOO_MANY:
@@ -117,7 +118,8 @@ struct reply call_login(struct request *q)
 		return reply_error(q, e);
 	if (!request_token(q, &refused))
 		return refused;
-	e = flow_sign_in(q->arena, q->flow, &q->caller, username, password, size, q->token[0] != '\0' ? q->token : NULL, &s);
+	e = flow_sign_in(
+	    q->arena, q->flow, &q->caller, username, password, size, q->token[0] != '\0' ? q->token : NULL, &s);
 	return finish(q, e, &s, json_is_true(cookie));
 }
 

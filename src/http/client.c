@@ -80,7 +80,8 @@ void client_refresh(struct client *c)
 		return;
 	c->seen = true;
 	c->is_peer = address_in(&c->address, c->policy->peers, c->policy->peer_count);
-	c->certificate = c->tls.session != NULL ? tls_peer(&c->tls, c->policy->keys, c->certificate_digest) : TLS_PEER_NONE;
+	c->certificate =
+	    c->tls.session != NULL ? tls_peer(&c->tls, c->policy->keys, c->certificate_digest) : TLS_PEER_NONE;
 }
 
 /* The library ends connections on which nothing happens. One on which a byte happens now and then is for us: twice
@@ -147,7 +148,8 @@ struct err client_keeper_open(struct http *http)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	http->has_keeper = pthread_create(&http->keeper, NULL, keeper, http) == 0;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return http->has_keeper ? SUCCESS : FAIL(ERR_UNAVAILABLE, "cannot start the thread that looks after connections");
+	return http->has_keeper ? SUCCESS
+				: FAIL(ERR_UNAVAILABLE, "cannot start the thread that looks after connections");
 }
 
 void client_keeper_close(struct http *http)

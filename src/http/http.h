@@ -22,7 +22,7 @@ struct http_settings {
 	int operations_port;
 	const char *certificate, *key;   /* PEM files; the certificate's chain included */
 	const char *client_ca;           /* PEM; NULL: client certificates are not asked for */
-	const char *const *peers;        /* CIDRs that may call /auth/nginx without a client certificate; NULL-terminated */
+	const char *const *peers; /* CIDRs that may call /auth/nginx without a client certificate; NULL-terminated */
 	const struct http_route *routes; /* ends with method NULL */
 	int threads, workers;            /* HTTP threads; threads for calls that wait */
 	int connections, connections_per_address;

@@ -35,12 +35,10 @@ static const char *const guarded[] = { "x-forwarded-", "x-original-", "x-real-ip
 /* RFC 9110 5.6.2, in lower case; 0 for a byte that must not be in a name. */
 static unsigned char name_byte(unsigned char c)
 {
-	if (c >= 'a' && c <= 'z')
+	if ((c >= 'a' && c <= 'z') || c == '-' || (c >= '0' && c <= '9'))
 		return c;
 	if (c >= 'A' && c <= 'Z')
 		return c | 0x20;
-	if (c >= '0' && c <= '9')
-		return c;
 	return c != 0 && c < 0x80 && strchr("!#$%&'*+-.^_`|~", c) != NULL ? c : 0;
 }
 
@@ -57,7 +55,9 @@ static enum header_name candidate(const char *folded, size_t size)
 	case 10:
 		return HEADER_USER_AGENT;
 	case 12:
-		return folded[0] == 'c' ? HEADER_CONTENT_TYPE : folded[2] == 'c' ? HEADER_CSRF_TOKEN : HEADER_REQUEST_ID;
+		if (folded[0] == 'c')
+			return HEADER_CONTENT_TYPE;
+		return folded[2] == 'c' ? HEADER_CSRF_TOKEN : HEADER_REQUEST_ID;
 	case 13:
 		return HEADER_AUTHORIZATION;
 	case 14:
@@ -97,7 +97,8 @@ static bool is_variant(const char *folded, size_t size)
 
 /* Every byte between the request line and the body must be a name, a colon, blanks, a value or one CRLF. What the
  * library has joined (folded lines), cut (NUL) or tolerated (bare line feeds) leaves a gap. */
-static const char *line_ends(const char *expected, const char *name, size_t name_size, const char *value, size_t value_size)
+static const char *line_ends(
+    const char *expected, const char *name, size_t name_size, const char *value, size_t value_size)
 {
 	if (name != expected || value <= name + name_size)
 		return NULL;
@@ -155,10 +156,14 @@ bool hygiene_take(struct head *h, const char *name, size_t name_size, const char
 
 static bool is_printable(const struct header *f)
 {
-	for (size_t i = 0; i < f->size; i++)
-		if (((unsigned char)f->text[i] < 0x20 && f->text[i] != '\t') || f->text[i] == 0x7f)
-			return false;
-	return true;
+	bool bad = false; /* no way out in the middle: heads are fine nearly always */
+
+	for (size_t i = 0; i < f->size; i++) {
+		unsigned char c = (unsigned char)f->text[i];
+
+		bad |= (c < 0x20 && c != '\t') || c == 0x7f;
+	}
+	return !bad;
 }
 
 static bool is_host(const struct header *f)
@@ -201,7 +206,8 @@ static bool same_folded(const struct header *f, const char *word)
 
 static const char *judge_framing(struct head *h, const char *version)
 {
-	const struct header *length = &h->headers[HEADER_CONTENT_LENGTH], *coding = &h->headers[HEADER_TRANSFER_ENCODING];
+	const struct header *length = &h->headers[HEADER_CONTENT_LENGTH],
+			    *coding = &h->headers[HEADER_TRANSFER_ENCODING];
 	bool is_11 = strcmp(version, "HTTP/1.1") == 0;
 
 	if (!is_11 && strcmp(version, "HTTP/1.0") != 0)
@@ -289,32 +295,44 @@ int hygiene_cookie(const struct head *h, const char *name, struct header *out)
 	return found;
 }
 
+/* Does the value go on, from i, with this word of lower case? */
+static bool begins_folded(const struct header *f, size_t i, const char *word)
+{
+	size_t size = strlen(word);
+
+	for (size_t n = 0; n < size; n++) {
+		unsigned char c = i + n < f->size ? (unsigned char)f->text[i + n] : 0;
+
+		if ((c >= 'A' && c <= 'Z' ? c | 0x20 : c) != (unsigned char)word[n])
+			return false;
+	}
+	return true;
+}
+
+static size_t skip_blanks(const struct header *f, size_t i)
+{
+	while (i < f->size && (f->text[i] == ' ' || f->text[i] == '\t'))
+		i++;
+	return i;
+}
+
 bool hygiene_is_json(const struct header *f)
 {
-	static const char json[] = "application/json";
-	size_t size = sizeof json - 1, i = size;
+	static const char json[] = "application/json", charset[] = "charset=";
 
-	if (f->text == NULL || f->size < size)
+	if (f->text == NULL || !begins_folded(f, 0, json))
 		return false;
-	struct header type = { f->text, size };
-	if (!same_folded(&(struct header){ f->text, 11 }, "application") || f->text[11] != '/' ||
-	    !same_folded(&(struct header){ type.text + 12, 4 }, "json"))
-		return false;
-	while (i < f->size && f->text[i] == ' ')
-		i++;
+	size_t i = skip_blanks(f, sizeof json - 1);
 	if (i == f->size)
 		return true;
-	if (f->text[i++] != ';')
+	if (f->text[i] != ';')
 		return false;
-	while (i < f->size && f->text[i] == ' ')
-		i++;
-	struct header rest = { f->text + i, f->size - i };
-	if (rest.size < 8 || !same_folded(&(struct header){ rest.text, 7 }, "charset") || rest.text[7] != '=')
+	i = skip_blanks(f, i + 1);
+	if (!begins_folded(f, i, charset))
 		return false;
-	rest = (struct header){ rest.text + 8, rest.size - 8 };
-	if (rest.size > 2 && rest.text[0] == '"' && rest.text[rest.size - 1] == '"')
-		rest = (struct header){ rest.text + 1, rest.size - 2 };
-	return same_folded(&rest, "utf-8");
+	i += sizeof charset - 1;
+	bool quoted = begins_folded(f, i, "\"utf-8\"");
+	return (quoted && i + 7 == f->size) || (begins_folded(f, i, "utf-8") && i + 5 == f->size);
 }
 
 bool hygiene_is_request_id(const struct header *f)

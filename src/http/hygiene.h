@@ -1,6 +1,6 @@
 /* The head of a request, gathered in one pass and judged: what two HTTP parsers could read in two ways is refused.
- * libmicrohttpd lets most of it through (docs/security.md): doubled Content-Length and Host, Content-Length beside
- * chunks, folded lines, bare line feeds, NUL in values. Pure: knows no library, allocates nothing. */
+ * libmicrohttpd lets most of it through: doubled Content-Length and Host, Content-Length beside chunks, folded lines,
+ * bare line feeds, NUL in values. Pure: knows no library, allocates nothing. */
 #pragma once
 
 #include <stdbool.h>
@@ -33,7 +33,7 @@ struct head {
 	struct header headers[HEADERS];
 	unsigned doubled;     /* bits (1 << enum header_name) of fields that came twice */
 	bool variant;         /* a field named like one of ours, but for an underscore */
-	const char *fault;    /* what is wrong with the framing: the connection cannot be trusted any more; NULL: nothing */
+	const char *fault;    /* what is wrong with the framing: the connection is not to be trusted; NULL: nothing */
 	const char *expected; /* where the next field line begins, if every byte is accounted for; NULL: not known */
 	size_t body;          /* Content-Length; 0 if absent */
 	bool chunked;

@@ -9,16 +9,26 @@
 #define SHARDS 16
 #define ROWS_MOST 64
 
-static const unsigned statuses[] = { 200, 201, 204, 400, 401, 403, 404, 405, 409, 412, 413, 414, 415, 417, 422, 428, 429,
-	431, 500, 503 };
+static const unsigned statuses[] = { 200, 201, 204, 400, 401, 403, 404, 405, 409, 412, 413, 414, 415, 417, 422, 428,
+	429, 431, 500, 503 };
 #define STATUSES (sizeof statuses / sizeof statuses[0])
 
 static const struct {
 	int64_t micros;
 	const char *seconds;
 } bounds[] = {
-	{ 10, "0.00001" }, { 25, "0.000025" }, { 50, "0.00005" }, { 100, "0.0001" }, { 250, "0.00025" }, { 500, "0.0005" },
-	{ 1000, "0.001" }, { 2500, "0.0025" }, { 5000, "0.005" }, { 10000, "0.01" }, { 50000, "0.05" }, { 250000, "0.25" },
+	{ 10, "0.00001" },
+	{ 25, "0.000025" },
+	{ 50, "0.00005" },
+	{ 100, "0.0001" },
+	{ 250, "0.00025" },
+	{ 500, "0.0005" },
+	{ 1000, "0.001" },
+	{ 2500, "0.0025" },
+	{ 5000, "0.005" },
+	{ 10000, "0.01" },
+	{ 50000, "0.05" },
+	{ 250000, "0.25" },
 };
 #define BOUNDS (sizeof bounds / sizeof bounds[0])
 
@@ -112,9 +122,11 @@ static void tell_requests(const struct metrics *m, struct text *t)
 			uint64_t n = sum(m, &m->shards[0].requests[row][i]);
 
 			if (n > 0)
-				text_printf(t, "scfgate_requests_total{method=\"%s\",route=\"%s\",status=\"%u\"} %llu\n",
-				    row < routes_count ? routes_table[row].method : "", row < routes_count ? routes_table[row].path :
-				    "none", statuses[i], (unsigned long long)n);
+				text_printf(t,
+				    "scfgate_requests_total{method=\"%s\",route=\"%s\",status=\"%u\"} %llu\n",
+				    row < routes_count ? routes_table[row].method : "",
+				    row < routes_count ? routes_table[row].path : "none", statuses[i],
+				    (unsigned long long)n);
 		}
 	}
 }
@@ -129,7 +141,8 @@ static void tell_decisions(const struct metrics *m, struct text *t)
 
 			if (n > 0)
 				text_printf(t, "scfgate_decisions_total{action=\"%s\",reason=\"%s\"} %llu\n",
-				    action_word((enum action)action), reason_word((enum reason)reason), (unsigned long long)n);
+				    action_word((enum action)action), reason_word((enum reason)reason),
+				    (unsigned long long)n);
 		}
 	}
 }
@@ -142,8 +155,8 @@ static void tell_latency(const struct metrics *m, struct text *t)
 	    "# TYPE scfgate_decision_seconds histogram\n");
 	for (size_t i = 0; i <= BOUNDS; i++) {
 		so_far += sum(m, &m->shards[0].latency[i]);
-		text_printf(t, "scfgate_decision_seconds_bucket{le=\"%s\"} %llu\n", i < BOUNDS ? bounds[i].seconds : "+Inf",
-		    (unsigned long long)so_far);
+		text_printf(t, "scfgate_decision_seconds_bucket{le=\"%s\"} %llu\n",
+		    i < BOUNDS ? bounds[i].seconds : "+Inf", (unsigned long long)so_far);
 	}
 	text_printf(t, "scfgate_decision_seconds_sum %.6f\n", (double)sum(m, &m->shards[0].latency_sum) / 1e6);
 	text_printf(t, "scfgate_decision_seconds_count %llu\n", (unsigned long long)so_far);

@@ -42,10 +42,12 @@ static struct err compile(struct arena *a, const struct http_route *from, struct
 	size_t i = 0, size = 0;
 
 	if (!is_method(from->method))
-		return FAIL(ERR_INVALID, arena_printf(a, "routes: '%.32s' is not a method", from->method != NULL ? from->method : ""));
+		return FAIL(ERR_INVALID,
+		    arena_printf(a, "routes: '%.32s' is not a method", from->method != NULL ? from->method : ""));
 	if (open == NULL)
-		return FAIL(ERR_INVALID, arena_printf(a, "routes: '%.200s' names no {record}, {provider} or {submission}",
-		    from->path != NULL ? from->path : ""));
+		return FAIL(
+		    ERR_INVALID, arena_printf(a, "routes: '%.200s' names no {record}, {provider} or {submission}",
+				     from->path != NULL ? from->path : ""));
 	for (; i < COUNT(variables); i++) {
 		size = strlen(variables[i].variable);
 		if (strncmp(open, variables[i].variable, size) == 0)
@@ -53,8 +55,10 @@ static struct err compile(struct arena *a, const struct http_route *from, struct
 	}
 	if (i == COUNT(variables) || strchr(open + 1, '{') != NULL || open == from->path || open[-1] != '/' ||
 	    (open[size] != '\0' && open[size] != '/'))
-		return FAIL(ERR_INVALID, arena_printf(a, "routes: '%.200s' must have one whole segment {record}, {provider} or "
-		    "{submission}", from->path));
+		return FAIL(ERR_INVALID, arena_printf(a,
+					     "routes: '%.200s' must have one whole segment {record}, {provider} or "
+					     "{submission}",
+					     from->path));
 	if ((unsigned)from->action >= ACTIONS)
 		return FAIL(ERR_INVALID, arena_printf(a, "routes: '%.200s' has no action", from->path));
 	*out = (struct forward_route){
@@ -81,8 +85,10 @@ static struct err read_peers(struct policy *p, const struct http_settings *s)
 	p->peer_count = count;
 	for (size_t i = 0; i < count; i++)
 		if (!address_range_read(s->peers[i], &p->peers[i]))
-			return FAIL(ERR_INVALID, arena_printf(p->arena, "http.peers: '%.64s' is not an address or a range of "
-			    "addresses (CIDR) with nothing behind its prefix", s->peers[i]));
+			return FAIL(ERR_INVALID, arena_printf(p->arena,
+						     "http.peers: '%.64s' is not an address or a range of "
+						     "addresses (CIDR) with nothing behind its prefix",
+						     s->peers[i]));
 	return SUCCESS;
 }
 
@@ -159,20 +165,27 @@ static bool is_id(const char *kind, const char *id)
 	return kind[0] == 'r' ? id_is_enrollment(id) : id_is_plain(id);
 }
 
-const struct forward_route *policy_route(const struct policy *p, const char *method, const char *path, size_t size,
-    char id[ID_MOST + 1])
+static bool path_fits(const struct forward_route *r, const char *path, size_t size)
+{
+	if (size <= r->before_size + r->after_size)
+		return false;
+	size_t variable = size - r->before_size - r->after_size;
+	return memcmp(path, r->before, r->before_size) == 0 &&
+	    memcmp(path + size - r->after_size, r->after, r->after_size) == 0 &&
+	    memchr(path + r->before_size, '/', variable) == NULL;
+}
+
+const struct forward_route *policy_route(
+    const struct policy *p, const char *method, const char *path, size_t size, char id[ID_MOST + 1])
 {
 	if (method[0] == '*')
 		return NULL;
 	for (size_t i = 0; i < p->route_count; i++) {
 		const struct forward_route *r = &p->routes[i];
 
-		if (size <= r->before_size + r->after_size || memcmp(path, r->before, r->before_size) != 0 ||
-		    memcmp(path + size - r->after_size, r->after, r->after_size) != 0 || !method_fits(r->method, method))
+		if (!path_fits(r, path, size) || !method_fits(r->method, method))
 			continue;
 		size_t id_size = size - r->before_size - r->after_size;
-		if (memchr(path + r->before_size, '/', id_size) != NULL)
-			continue;
 		if (id_size > ID_MOST)
 			return NULL;
 		memcpy(id, path + r->before_size, id_size);

@@ -73,10 +73,12 @@ struct reply reply_json(struct request *q, unsigned status, struct text *t)
 	return r;
 }
 
-static void begin_problem(struct text *t, const struct request *q, unsigned status, const char *reason, const char *detail)
+static void begin_problem(
+    struct text *t, const struct request *q, unsigned status, const char *reason, const char *detail)
 {
 	/* RFC 9457 4.2.1: about:blank, as the title is the status's own; what is particular is said by the reason. */
-	text_printf(t, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":", reply_title(status), status);
+	text_printf(
+	    t, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":", reply_title(status), status);
 	text_json(t, detail);
 	text_puts(t, ",\"reason\":");
 	text_json(t, reason);
@@ -176,7 +178,8 @@ struct reply reply_error(struct request *q, struct err e)
 	case ERR_NOT_FOUND:
 		return reply_refused(q, NOT_FOUND, NULL);
 	case ERR_CONFLICT:
-		return reply_problem(q, 409, "conflict", "Somebody else was first: the state named in the request is gone.");
+		return reply_problem(
+		    q, 409, "conflict", "Somebody else was first: the state named in the request is gone.");
 	case ERR_UNAVAILABLE:
 		log_event(LOG_WARNING, "request.unavailable", "request=%s error=\"%s\"", q->request_id, e.what);
 		return reply_refused(q, UNAVAILABLE, NULL);
@@ -226,8 +229,8 @@ static bool put_fields(const struct request *q, const struct reply *r, struct MH
 
 static struct MHD_Response *render(const struct request *q, const struct reply *r)
 {
-	struct MHD_Response *out = MHD_create_response_from_buffer(r->size, (void *)(uintptr_t)(r->size > 0 ? r->body : ""),
-	    MHD_RESPMEM_PERSISTENT);
+	struct MHD_Response *out = MHD_create_response_from_buffer(
+	    r->size, (void *)(uintptr_t)(r->size > 0 ? r->body : ""), MHD_RESPMEM_PERSISTENT);
 
 	if (out != NULL && !put_fields(q, r, out)) {
 		MHD_destroy_response(out);

@@ -10,8 +10,6 @@
 #include "base/banned.h"
 
 #define COOKIE "__Host-scfgate"
-#define SMALL 16384
-#define SWALLOW 65536 /* of a body that is refused: read, so that the connection can stay */
 
 void request_begin(struct request *q, const char *raw, bool exact)
 {
@@ -132,16 +130,13 @@ static bool judge_body(struct request *q, struct reply *refused)
 {
 	unsigned flags = q->row->flags;
 
-	q->body_most = q->policy->body_bytes;
-	if (flags & SMALL_BODY && q->body_most > SMALL)
-		q->body_most = SMALL;
 	if (!(flags & JSON_BODY)) {
 		if (!q->head.chunked && q->head.body == 0)
 			return true;
 		*refused = closing(reply_problem(q, 400, "malformed_request", "This call takes no body."));
 		return false;
 	}
-	if (q->head.body > q->body_most) {
+	if (q->head.body > q->policy->body_bytes) {
 		*refused = closing(reply_problem(q, 413, "too_large", "The body is too large."));
 		return false;
 	}
@@ -235,7 +230,8 @@ bool request_session(struct request *q, struct reply *refused)
 		return false;
 	}
 	if (!has_csrf_token(q)) {
-		*refused = reply_problem(q, 403, "csrf", "A request that is signed in by cookie needs its X-CSRF-Token.");
+		*refused =
+		    reply_problem(q, 403, "csrf", "A request that is signed in by cookie needs its X-CSRF-Token.");
 		return false;
 	}
 	return true;
@@ -290,7 +286,8 @@ void request_head(struct request *q, const char *method, const char *version, co
 	q->caller.agent = q->head.headers[HEADER_USER_AGENT].text;
 	if (judge_head(q, size, &refused))
 		return;
-	if (q->head.chunked || q->head.body > SWALLOW)
+	/* The body of a refused request is read and dropped, so that the connection can stay: if it is short enough. */
+	if (q->head.chunked || q->head.body > q->policy->body_bytes)
 		refused.close = true;
 	q->reply = refused;
 }
@@ -314,11 +311,13 @@ static void grow(struct request *q, size_t need)
 
 bool request_body(struct request *q, const char *bytes, size_t size)
 {
-	if (q->reply.status == 0 && size > q->body_most - q->body_size)
+	size_t most = q->policy->body_bytes;
+
+	if (q->reply.status == 0 && size > most - q->body_size)
 		q->reply = closing(reply_problem(q, 413, "too_large", "The body is too large."));
 	if (q->reply.status != 0) {
 		q->body_swallowed += size;
-		return q->body_swallowed <= SWALLOW;
+		return q->body_swallowed <= most;
 	}
 	if (q->body_size + size > q->body_room)
 		grow(q, q->body_size + size);

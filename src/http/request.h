@@ -36,10 +36,9 @@ enum route_flags {
 	WAITS = 1 << 0,        /* runs on a worker, the connection is suspended */
 	SIGNED_IN = 1 << 1,    /* needs a session */
 	JSON_BODY = 1 << 2,    /* needs Content-Type: application/json; without it, no body is taken */
-	SMALL_BODY = 1 << 3,   /* a few kilobytes are enough */
-	FORWARD = 1 << 4,      /* forward authorization: peers only, and refusals are 401, 403 and 503 */
-	OPERATIONS = 1 << 5,   /* on the operations listener, and only there */
-	OWN_LANGUAGE = 1 << 6, /* AuthZEN: a wrong Content-Type is 400 */
+	FORWARD = 1 << 3,      /* forward authorization: peers only, and refusals are 401, 403 and 503 */
+	OPERATIONS = 1 << 4,   /* on the operations listener, and only there */
+	OWN_LANGUAGE = 1 << 5, /* AuthZEN: a wrong Content-Type is 400 */
 };
 
 struct row {
@@ -52,8 +51,8 @@ extern const size_t routes_count;
 #define ALLOW_TEXT 40
 /* The row of method (HEAD: the row of GET) and path; its variable is copied into the arena. NULL: no such row; then
  * allow lists the methods that the path has, or is "". */
-const struct row *routes_find(struct arena *, const char *method, const struct target *, bool operations, const char **id,
-    char allow[ALLOW_TEXT]);
+const struct row *routes_find(struct arena *, const char *method, const struct target *, bool operations,
+    const char **id, char allow[ALLOW_TEXT]);
 
 /* Who has the next move on a connection. */
 enum client_turn { TURN_CLIENT, TURN_BODY, TURN_OURS };
@@ -109,7 +108,7 @@ struct request {
 	int64_t started_us;
 
 	char *body;
-	size_t body_size, body_room, body_most, body_swallowed;
+	size_t body_size, body_room, body_swallowed;
 	char held[512];               /* where a short body is kept */
 
 	struct reply reply;

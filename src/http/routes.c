@@ -10,9 +10,9 @@ const struct row routes_table[] = {
 	{ "GET",    "/auth/nginx",                        FORWARD,                           call_auth_nginx },
 	{ "POST",   "/access/v1/evaluation",              JSON_BODY | OWN_LANGUAGE,          call_evaluation },
 	{ "POST",   "/v1/explain",                        JSON_BODY,                         call_explain },
-	{ "POST",   "/v1/login",                          WAITS | JSON_BODY | SMALL_BODY,    call_login },
+	{ "POST",   "/v1/login",                          WAITS | JSON_BODY,                 call_login },
 	{ "POST",   "/v1/logout",                         WAITS | SIGNED_IN,                 call_logout },
-	{ "POST",   "/v1/reauthenticate",                 WAITS | SIGNED_IN | JSON_BODY | SMALL_BODY, call_reauthenticate },
+	{ "POST",   "/v1/reauthenticate",                 WAITS | SIGNED_IN | JSON_BODY,     call_reauthenticate },
 	{ "GET",    "/v1/me",                             WAITS | SIGNED_IN,                 call_me },
 	{ "GET",    "/v1/me/sessions",                    WAITS | SIGNED_IN,                 call_sessions },
 	{ "DELETE", "/v1/me/sessions/{id}",               WAITS | SIGNED_IN,                 call_end_session },
@@ -54,8 +54,8 @@ static void add_method(char allow[ALLOW_TEXT], const char *method)
 		memcpy(allow + n + 3, ", HEAD", 7);
 }
 
-const struct row *routes_find(struct arena *a, const char *method, const struct target *t, bool operations, const char **id,
-    char allow[ALLOW_TEXT])
+const struct row *routes_find(struct arena *a, const char *method, const struct target *t, bool operations,
+    const char **id, char allow[ALLOW_TEXT])
 {
 	const char *variable = NULL;
 	size_t size = 0;

@@ -1,6 +1,8 @@
-/* The door itself: opens and closes the two listeners, and carries requests between the HTTP library and their steps. */
+/* The door itself: opens and closes the two listeners, and leads requests of the HTTP library through their steps. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <jansson.h>
+#include <malloc.h>
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "http/server.h"
 
 #include "base/banned.h"
@@ -29,7 +32,8 @@ static struct client *connection_begins(struct http *http, struct MHD_Connection
 {
 	const union MHD_ConnectionInfo *from = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	const union MHD_ConnectionInfo *fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	const union MHD_ConnectionInfo *session = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	const union MHD_ConnectionInfo *session =
+	    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
 
 	return client_open(http, from->client_addr, fd->connect_fd, session != NULL ? session->tls_session : NULL);
 }
@@ -147,8 +151,8 @@ static enum MHD_Result run(struct request *q)
 }
 
 /* Called when the head is there, for each piece of the body, when the body is there, and after a resume. */
-static enum MHD_Result request_goes_on(void *self, struct MHD_Connection *connection, const char *url, const char *method,
-    const char *version, const char *upload, size_t *size, void **context)
+static enum MHD_Result request_goes_on(void *self, struct MHD_Connection *connection, const char *url,
+    const char *method, const char *version, const char *upload, size_t *size, void **context)
 {
 	struct request *q = *context;
 
@@ -239,7 +243,8 @@ static struct err open_door(struct http *http, const struct http_settings *s)
 	    MHD_OPTION_HTTPS_PRIORITIES, TLS_PRIORITIES, MHD_OPTION_HTTPS_CERT_CALLBACK2, tls_choose,
 	    s->threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (unsigned)s->threads, MHD_OPTION_END);
 	if (http->door == NULL) {
-		log_event(LOG_ERROR, "http.listen", "address=%s port=%d error=\"%s\"", s->listen, s->port, strerror(errno));
+		log_event(
+		    LOG_ERROR, "http.listen", "address=%s port=%d error=\"%s\"", s->listen, s->port, strerror(errno));
 		return FAIL(ERR_UNAVAILABLE, "cannot listen on http.listen and http.port");
 	}
 	return SUCCESS;
@@ -252,9 +257,9 @@ static struct err open_operations(struct http *http, const struct http_settings 
 
 	if (!read_place(s->operations_listen, s->operations_port, &place, &flag))
 		return FAIL(ERR_INVALID, "http.operations_listen is not an IP address");
-	http->operations = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | flag,
-	    0, NULL, NULL, request_goes_on, http, SHARED_OPTIONS(http, &place), MHD_OPTION_CONNECTION_LIMIT, 64u,
-	    MHD_OPTION_END);
+	http->operations = MHD_start_daemon(
+	    MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | flag, 0, NULL, NULL,
+	    request_goes_on, http, SHARED_OPTIONS(http, &place), MHD_OPTION_CONNECTION_LIMIT, 64u, MHD_OPTION_END);
 	if (http->operations == NULL) {
 		log_event(LOG_ERROR, "http.listen", "address=%s port=%d error=\"%s\"", s->operations_listen,
 		    s->operations_port, strerror(errno));
@@ -300,6 +305,14 @@ struct err http_check(struct arena *a, const struct http_settings *s)
 	return SUCCESS;
 }
 
+/* jansson frees what it has parsed as it is: passwords too, and the copies that its scanner made of them. */
+static void wipe_and_free(void *memory)
+{
+	if (memory != NULL)
+		secret_wipe(memory, malloc_usable_size(memory));
+	free(memory);
+}
+
 struct err http_open(const struct http_settings *s, struct flow *flow, struct replica *replica, struct dir *dir,
     struct audit *audit, struct http **out)
 {
@@ -307,6 +320,7 @@ struct err http_open(const struct http_settings *s, struct flow *flow, struct re
 	struct arena *a = arena_open();
 	pthread_condattr_t steady;
 
+	json_set_alloc_funcs(malloc, wipe_and_free);
 	http->flow = flow;
 	http->replica = replica;
 	http->dir = dir;

@@ -56,6 +56,7 @@ void request_give_back(struct request *);
 
 static inline void client_turns(struct client *c, enum client_turn turn)
 {
-	atomic_store_explicit(&c->since, atomic_load_explicit(&c->http->now_ms, memory_order_relaxed), memory_order_relaxed);
+	atomic_store_explicit(
+	    &c->since, atomic_load_explicit(&c->http->now_ms, memory_order_relaxed), memory_order_relaxed);
 	atomic_store_explicit(&c->turn, turn, memory_order_relaxed);
 }

@@ -94,9 +94,10 @@ static bool key_fits(const struct keys *k)
 	gnutls_pubkey_t public = NULL;
 
 	bool fits = gnutls_pubkey_init(&public) >= 0 && gnutls_pubkey_import_privkey(public, k->key, 0, 0) >= 0 &&
-	    gnutls_pubkey_get_key_id(public, GNUTLS_KEYID_USE_SHA256, of_key, &key_size) >= 0 &&
-	    gnutls_pubkey_get_key_id(k->chain[0].pubkey, GNUTLS_KEYID_USE_SHA256, of_certificate, &certificate_size) >= 0 &&
-	    key_size == certificate_size && memcmp(of_key, of_certificate, key_size) == 0;
+		    gnutls_pubkey_get_key_id(public, GNUTLS_KEYID_USE_SHA256, of_key, &key_size) >= 0 &&
+		    gnutls_pubkey_get_key_id(
+			k->chain[0].pubkey, GNUTLS_KEYID_USE_SHA256, of_certificate, &certificate_size) >= 0 &&
+		    key_size == certificate_size && memcmp(of_key, of_certificate, key_size) == 0;
 	gnutls_pubkey_deinit(public);
 	return fits;
 }
@@ -127,7 +128,8 @@ static struct err fill(struct arena *a, const char *certificate, const char *key
 	return SUCCESS;
 }
 
-struct err keys_read(struct arena *a, const char *certificate, const char *key, const char *client_ca, struct keys **out)
+struct err keys_read(
+    struct arena *a, const char *certificate, const char *key, const char *client_ca, struct keys **out)
 {
 	struct keys *k = must_alloc(sizeof *k);
 	struct err e = fill(a, certificate, key, client_ca, k);
@@ -248,8 +250,8 @@ void tls_end(struct tls *t)
 	t->keys = NULL;
 }
 
-int tls_choose(gnutls_session_t session, const struct gnutls_cert_retr_st *info, gnutls_pcert_st **chain, unsigned *size,
-    gnutls_ocsp_data_st **ocsp, unsigned *ocsp_size, gnutls_privkey_t *key, unsigned *flags)
+int tls_choose(gnutls_session_t session, const struct gnutls_cert_retr_st *info, gnutls_pcert_st **chain,
+    unsigned *size, gnutls_ocsp_data_st **ocsp, unsigned *ocsp_size, gnutls_privkey_t *key, unsigned *flags)
 {
 	struct tls *t = gnutls_transport_get_ptr(session);
 

@@ -18,7 +18,8 @@
 /* One generation of certificate, key and client CA; shared by the connections that began with it. */
 struct keys;
 /* client_ca may be NULL. The error names the file. */
-struct err keys_read(struct arena *, const char *certificate, const char *key, const char *client_ca, struct keys **out);
+struct err keys_read(
+    struct arena *, const char *certificate, const char *key, const char *client_ca, struct keys **out);
 struct keys *keys_hold(struct keys *);
 void keys_drop(struct keys *);
 int64_t keys_expire(const struct keys *); /* seconds since the epoch: the first certificate's end */
@@ -42,8 +43,8 @@ void tls_begin(struct tls *, gnutls_session_t, int fd, struct keys *, struct tic
 void tls_end(struct tls *);
 
 /* GnuTLS asks for the certificate (gnutls_certificate_retrieve_function3). */
-int tls_choose(gnutls_session_t, const struct gnutls_cert_retr_st *, gnutls_pcert_st **, unsigned *, gnutls_ocsp_data_st **,
-    unsigned *, gnutls_privkey_t *, unsigned *flags);
+int tls_choose(gnutls_session_t, const struct gnutls_cert_retr_st *, gnutls_pcert_st **, unsigned *,
+    gnutls_ocsp_data_st **, unsigned *, gnutls_privkey_t *, unsigned *flags);
 
 enum tls_peer { TLS_PEER_NONE, TLS_PEER_REFUSED, TLS_PEER_VERIFIED };
 /* The client's certificate, verified against the client CA in keys (which may be newer than the connection), and its

@@ -116,24 +116,30 @@ size_t index_bytes(const struct index *x)
 /* An empty slot, or one whose value was removed: words are whole, so a reader sees the old nothing or the new. */
 static uint32_t place_for(const struct index_slots *slots, uint32_t hash)
 {
-	uint32_t at = (uint32_t)((uint64_t)hash * slots->count >> 32);
+	uint32_t at = index_home(slots, hash);
 
 	while (index_value(index_word(slots, at)) != 0)
 		at = at + 1 == slots->count ? 0 : at + 1;
 	return at;
 }
 
-/* Half full after, five eighths full before: a search that fails reads four slots then. */
+/* Those with hints are read in every decision: they are kept emptier, so that more searches end at the first slot. */
 static bool is_full(const struct index *x)
 {
-	return x->used >= x->slots->count / 8 * 5;
+	return x->used >= (x->words > 1 ? x->slots->count / 2 : x->slots->count / 8 * 5);
+}
+
+static uint32_t room_for(const struct index *x)
+{
+	if (x->live < LEAST / 2)
+		return LEAST;
+	return x->words > 1 ? x->live * 3 : x->live + x->live / 8 * 9;
 }
 
 static void rebuild(struct index *x, struct limbo *limbo)
 {
 	struct index_slots *old = x->slots;
-	uint32_t count = x->live < LEAST / 2 ? LEAST : x->live + x->live / 8 * 9;
-	struct index_slots *slots = slots_make(count, x->words);
+	struct index_slots *slots = slots_make(room_for(x), x->words);
 
 	for (uint32_t i = 0; i < old->count; i++) {
 		const uint64_t *from = index_word(old, i);
@@ -175,8 +181,21 @@ uint64_t *index_find(const struct index *x, uint32_t hash, uint32_t value)
 	return NULL;
 }
 
+/* A search ends at an empty slot. A removed one must not be empty, unless the search would end at the next anyway:
+ * then it may, and those before it as well. Without this, entries that come and go would fill the table with marks. */
 void index_remove(struct index *x, uint64_t *slot)
 {
+	struct index_slots *slots = x->slots;
+	uint32_t at = (uint32_t)((size_t)(slot - slots->word) / slots->words);
+
 	index_set(slot, 0);
 	x->live--;
+	if (*index_word(slots, at + 1 == slots->count ? 0 : at + 1) != 0)
+		return;
+	while (*slot != 0 && index_value(slot) == 0) {
+		__atomic_store_n(slot, 0, __ATOMIC_RELEASE);
+		x->used--;
+		at = at == 0 ? slots->count - 1 : at - 1;
+		slot = index_word(slots, at);
+	}
 }

@@ -12,7 +12,7 @@
 #include "base/banned.h"
 
 /* Fetches the bytes of a struct that a decision reads: one line of memory, or two. */
-static inline void fetch(const struct world *w, handle h, size_t from, size_t to)
+[[gnu::always_inline]] static inline void fetch(const struct world *w, handle h, size_t from, size_t to)
 {
 	const char *entry = world_at(w, h);
 
@@ -23,13 +23,13 @@ static inline void fetch(const struct world *w, handle h, size_t from, size_t to
 
 #define BEHIND(type, member) (offsetof(struct type, member) + sizeof(((struct type *)0)->member))
 
-static inline void fetch_organization(const struct world *w, handle h)
+[[gnu::always_inline]] static inline void fetch_organization(const struct world *w, handle h)
 {
 	fetch(w, h, offsetof(struct organization, no), BEHIND(organization, barred_count));
 }
 
 /* Everything that a path reads, as far as hints tell: consent_employer are their entries. */
-static inline void fetch_path(const struct world *w, number provider, number employer, handle association,
+[[gnu::always_inline]] static inline void fetch_path(const struct world *w, number provider, number employer, handle association,
     uint64_t consent_employer)
 {
 	struct index_walk bond = index_walk(&w->bonds, index_hash_pair(&w->key, provider, employer));
@@ -41,8 +41,9 @@ static inline void fetch_path(const struct world *w, number provider, number emp
 	fetch_organization(w, (handle)(consent_employer >> 32));
 }
 
-/* The number of the person last looked up by this thread: most often who a record is asked for next. */
-static _Thread_local number last_person;
+/* The person last looked up by this thread, most often who a record is asked for next: number, and the hints of his
+ * path. Kept until then, because whatever waits for a read from memory keeps the processor from beginning the next. */
+static _Thread_local struct { number person; uint64_t association, numbers, entries; } last;
 
 static const void *entry_of(const struct world *w, const struct column_of *column, number n)
 {
@@ -60,11 +61,13 @@ const struct person *replica_person(const struct view *v, const char *uid)
 	struct index_walk walk = index_walk(&w->people.names, index_hash(&w->key, uid, strlen(uid)));
 
 	for (number n; (n = index_next(&walk)) != 0;) {
-		uint64_t entries = index_hints(&walk, 1), numbers = index_hints(&walk, 2), others = index_hints(&walk, 3);
+		uint64_t entries = index_hints(&walk, 1);
 		handle h = (handle)entries;
 		fetch(w, h, offsetof(struct person, no), offsetof(struct person, uid) + 10);
-		fetch_path(w, (number)numbers, (number)(numbers >> 32), (handle)(entries >> 32), others);
-		last_person = n;
+		last.person = n;
+		last.association = entries;
+		last.numbers = index_hints(&walk, 2);
+		last.entries = index_hints(&walk, 3);
 		const struct person *p = world_at(w, h);
 		if (h && strcmp(p->uid, uid) == 0)
 			return p;
@@ -94,11 +97,13 @@ const struct record *replica_record(const struct view *v, const char *id)
 	for (handle h; (h = index_next(&walk)) != 0;) {
 		uint64_t hints = index_hints(&walk, 1);
 		number provider = (number)hints;
-		struct index_walk tie = index_walk(&w->ties, index_hash_pair(&w->key, last_person, provider));
+		struct index_walk tie = index_walk(&w->ties, index_hash_pair(&w->key, last.person, provider));
 		index_prefetch(&tie);
 		fetch(w, h, offsetof(struct record, provider), offsetof(struct record, id) + 16);
 		fetch_organization(w, (handle)(hints >> 32));
 		__builtin_prefetch(world_cell(&w->organizations, provider));
+		if ((number)last.numbers == provider)
+			fetch_path(w, provider, (number)(last.numbers >> 32), (handle)(last.association >> 32), last.entries);
 		const struct record *r = world_at(w, h);
 		if (strcmp(r->id, id) == 0)
 			return r;
@@ -134,7 +139,7 @@ const struct session *replica_session(const struct view *v, const unsigned char 
 	for (handle h; (h = index_next(&walk)) != 0;) {
 		const struct session *s = world_at(w, h);
 		if (secret_equal(s->digest, digest, sizeof s->digest)) {
-			last_person = s->user;
+			last.person = s->user;
 			return s;
 		}
 	}

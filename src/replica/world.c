@@ -101,7 +101,7 @@ struct world *world_open(uint32_t who)
 	column_open(&w->organizations, 2);
 	indexes_of(w, all);
 	for (size_t i = 0; i < COUNT(all); i++)
-		index_open(all[i], all[i] == &w->ties ? 3 : all[i] == &w->records ? 2 : 1);
+		index_open(all[i], all[i] == &w->ties ? 4 : all[i] == &w->records ? 2 : 1);
 	index_open(&w->uuids, 1);
 	return w;
 }
@@ -333,7 +333,7 @@ void world_reached(struct world *w, const struct revision *revision)
 }
 
 /* What the loop comes to later is fetched now, in the order in which one thing leads to the next. */
-static void fetch_tie(const struct world *w, uint32_t at, int step)
+[[gnu::always_inline]] static inline void fetch_tie(const struct world *w, uint32_t at, int step)
 {
 	const struct index_slots *ties = w->ties.slots;
 	handle h = at < ties->count ? index_value(index_word(ties, at)) & ~MORE : 0;

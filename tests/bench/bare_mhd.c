@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The same as the gateway's (src/http/tls.c), so that both do the same cryptography. */
+/* The same as the gateway's (src/http/tls.h), so that both do the same cryptography. */
 #define PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:-DHE-RSA:-AES-128-CBC:-AES-256-CBC:" \
 	"-AES-128-CCM:-AES-256-CCM:-SHA1:%SERVER_PRECEDENCE"
 

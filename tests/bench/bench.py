@@ -203,6 +203,43 @@ def judge_p2(lines):
                    ("bytes per entry held, of 200 (at most)", memory["bytes_per_entry"] / 200, -1.0)]}
 
 
+LOGIN = """
+local users = { "chen", "okafor", "novak", "rivera", "silva", "quinn", "outsider", "desk1" }
+local n = 0
+request = function()
+  n = n + 1
+  return wrk.format("POST", nil, { ["Content-Type"] = "application/json" },
+    '{"username":"' .. users[n % #users + 1] .. '","password":"%s"}')
+end
+"""
+
+
+def p3(build, results):
+    """Sign-in over HTTPS (bind + session entry) against raw simple binds, and where hashing is cheap against raw adds."""
+    values, ratios = {}, []
+    for scheme, raw, bar in (("{ARGON2}", "binds", 0.9), ("{SSHA}", "adds", 0.8)):
+        with World(scheme=scheme) as w, Gateway(w, {**LONG, "directory.binds": 8, "directory.writers": 8, "http.workers": 8}, build=build) as g:
+            script = g.folder / "login.lua"
+            script.write_text(LOGIN % PASSWORD)
+            program = [str(pathlib.Path(build) / "bench_load"), w.ldapi, w.suffix, w.gateway_dn, str(w.gateway_password_file), raw]
+
+            def sign_ins():
+                text = subprocess.run(["wrk", "-t1", "-c8", f"-d{SECONDS}s", "-s", str(script), f"https://localhost:{g.port}/v1/login"],
+                                      capture_output=True, text=True, timeout=60, check=True).stdout
+                if "Non-2xx" in text or "Socket errors" in text:
+                    raise RuntimeError(text)
+                return float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1))
+
+            def raw_operations():
+                return json.loads(subprocess.run(program, capture_output=True, text=True, timeout=60, check=True).stdout)["per_second"]
+
+            rates = interleaved({"sign-ins": sign_ins, raw: raw_operations})
+            values.update({f"{scheme} sign-ins/s": rates["sign-ins"], f"{scheme} raw {raw}/s": rates[raw]})
+            ratios.append((f"{scheme}: sign-ins against raw {raw}", rates["sign-ins"] / rates[raw], bar))
+    results["P3"] = {"what": "sign-in over HTTPS, 8 connections, against the same slapd asked directly by 8 clients; per second",
+                     "values": values, "ratios": ratios}
+
+
 class Raw:
     """One keep-alive TLS connection and one request, prepared: as little between the write and the answer as Python can."""
 
@@ -328,7 +365,7 @@ def p8(build, results):
                      "ratios": [("audit on : off", rates["audit on"] / rates["audit off"], 0.85)]}
 
 
-BENCHES = {"P1": p1, "P2": p2, "P4": p4, "P5": p5, "P8": p8}
+BENCHES = {"P1": p1, "P2": p2, "P3": p3, "P4": p4, "P5": p5, "P8": p8}
 
 
 def holds(ratio, bar):

@@ -1,6 +1,7 @@
-/* How fast entries come out of slapd: into the replica, and into a bare libldap reader.
- * bench_load URI BASE BIND_DN PASSWORD_FILE replica|bare: prints one JSON line. */
+/* What slapd does for a bare libldap client, and for the replica: entries sent, simple binds, adds.
+ * bench_load URI BASE BIND_DN PASSWORD_FILE replica|bare|binds|adds: prints one JSON line. */
 #include <ldap.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,17 +87,99 @@ static int into_replica(const char *uri, const char *base, const char *dn, const
 	return status.loaded ? 0 : 1;
 }
 
+/* ---- many clients at once, for a while ---- */
+
+#define CLIENTS 8
+#define SECONDS 3
+#define SAMPLE_PASSWORD "sample passphrase 2026"
+
+struct client {
+	const char *uri, *base, *dn;
+	bool adds;
+	int number;
+	long done;
+	pthread_t thread;
+};
+
+/* Simple binds as people of the sample world, again and again on the same connection, as a pool does it. */
+static bool bind_once(struct client *c, LDAP *ld)
+{
+	static const char *const people[] = { "chen", "okafor", "novak", "rivera", "silva", "quinn", "outsider", "desk1" };
+	struct berval secret = { sizeof SAMPLE_PASSWORD - 1, (char[]){ SAMPLE_PASSWORD } };
+	char dn[256];
+
+	snprintf(dn, sizeof dn, "uid=%s,ou=people,%s", people[(c->number + c->done) % 8], c->base);
+	return ldap_sasl_bind_s(ld, dn, LDAP_SASL_SIMPLE, &secret, NULL, NULL, NULL) == LDAP_SUCCESS;
+}
+
+/* Adds of session entries, as a sign-in makes one. */
+static bool add_once(struct client *c, LDAP *ld)
+{
+	static char *classes[] = { "scfSession", "dynamicObject", NULL };
+	char dn[256], id[65], user[128];
+	char *ids[] = { id, NULL }, *users[] = { user, NULL }, *active[] = { "active", NULL }, *time_of[] = { "20260101000000Z", NULL };
+	LDAPMod mods[] = { { LDAP_MOD_ADD, "objectClass", { classes } }, { LDAP_MOD_ADD, "scfSessionId", { ids } },
+		{ LDAP_MOD_ADD, "scfUser", { users } }, { LDAP_MOD_ADD, "scfState", { active } },
+		{ LDAP_MOD_ADD, "scfStartedAt", { time_of } }, { LDAP_MOD_ADD, "scfSeenAt", { time_of } },
+		{ LDAP_MOD_ADD, "scfAuthenticatedAt", { time_of } }, { LDAP_MOD_ADD, "scfExpires", { time_of } } };
+	LDAPMod *list[COUNT(mods) + 1] = { NULL };
+
+	snprintf(id, sizeof id, "%016llx%016x%032lx", (unsigned long long)clock_steady_us(), (unsigned)c->number, c->done);
+	snprintf(dn, sizeof dn, "scfSessionId=%s,ou=sessions,%s", id, c->base);
+	snprintf(user, sizeof user, "uid=chen,ou=people,%.80s", c->base);
+	for (size_t i = 0; i < COUNT(mods); i++)
+		list[i] = &mods[i];
+	return ldap_add_ext_s(ld, dn, list, NULL, NULL) == LDAP_SUCCESS;
+}
+
+static void *client(void *self)
+{
+	struct client *c = self;
+	LDAP *ld = connect_to(c->uri, c->dn);
+	int64_t end = clock_steady_us() + SECONDS * 1000000;
+
+	while (clock_steady_us() < end) {
+		if (!(c->adds ? add_once(c, ld) : bind_once(c, ld))) {
+			fprintf(stderr, "bench_load: refused\n");
+			exit(1);
+		}
+		c->done++;
+	}
+	ldap_unbind_ext_s(ld, NULL, NULL);
+	return NULL;
+}
+
+static int many(const char *uri, const char *base, const char *dn, bool adds)
+{
+	struct client clients[CLIENTS];
+	long done = 0;
+
+	for (int i = 0; i < CLIENTS; i++) {
+		clients[i] = (struct client){ .uri = uri, .base = base, .dn = dn, .adds = adds, .number = i };
+		if (pthread_create(&clients[i].thread, NULL, client, &clients[i]) != 0)
+			return 1;
+	}
+	for (int i = 0; i < CLIENTS; i++) {
+		pthread_join(clients[i].thread, NULL);
+		done += clients[i].done;
+	}
+	printf("{\"kind\":\"%s\",\"per_second\":%.1f}\n", adds ? "adds" : "binds", (double)done / SECONDS);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	FILE *f = argc == 6 ? fopen(argv[4], "r") : NULL;
 
 	if (f == NULL || fgets(password, sizeof password, f) == NULL) {
-		fputs("usage: bench_load URI BASE BIND_DN PASSWORD_FILE replica|bare\n", stderr);
+		fputs("usage: bench_load URI BASE BIND_DN PASSWORD_FILE replica|bare|binds|adds\n", stderr);
 		return 2;
 	}
 	fclose(f);
 	password[strcspn(password, "\n")] = '\0';
 	if (strcmp(argv[5], "bare") == 0)
 		return bare(argv[1], argv[2], argv[3]);
+	if (strcmp(argv[5], "binds") == 0 || strcmp(argv[5], "adds") == 0)
+		return many(argv[1], argv[2], argv[3], strcmp(argv[5], "adds") == 0);
 	return into_replica(argv[1], argv[2], argv[3], argv[4]);
 }

@@ -9,6 +9,7 @@
  *   uniform   any user, any record: nearly all are refused for want of an association
  *   tied      any association's user, any record of its provider: nearly all go the whole way to a consent
  *   skewed    tied, 80 % of the questions about 20 % of the associations
+ *   active    tied, all about 10,000 associations scattered over the world: as many people as are signed in at once
  * Latency is of single questions, between two fenced readings of the processor's clock (rdtscp, lfence), so that no
  * question overlaps with its neighbours; the cost of an empty pair of readings is taken off. Throughput is of such
  * questions one after the other without fences, 64 between two readings; the median of these blocks.
@@ -101,7 +102,27 @@ static void consent_employer(char out[16], const struct crowd *c, uint32_t i)
 		employer_of(out, (uint32_t)(i * 2654435761u) % c->employers);
 }
 
-static void load(struct crowd *c, const struct dir_listener *l)
+static inline uint64_t ticks(void)
+{
+	unsigned core;
+	uint64_t t = __rdtscp(&core);
+
+	_mm_lfence();
+	return t;
+}
+
+/* Tells one entry; the longest time that one took is the longest that a change may wait for a table to grow. */
+static void tell(const struct dir_listener *l, const struct entry *e, uint64_t *longest)
+{
+	uint64_t from = ticks();
+
+	l->entry(l->self, e);
+	uint64_t took = ticks() - from;
+	if (took > *longest)
+		*longest = took;
+}
+
+static void load(struct crowd *c, const struct dir_listener *l, uint64_t *longest)
 {
 	char id[64], user[33], provider[16], employer[16];
 	struct entry e;
@@ -110,13 +131,13 @@ static void load(struct crowd *c, const struct dir_listener *l)
 	for (uint32_t i = 0; i < c->size; i++) {
 		uid_of(id, i);
 		e = (struct entry){ .kind = KIND_PERSON, .uuid = uuid_of(KIND_PERSON, i), .id = id, .state = STATE_ACTIVE };
-		l->entry(l->self, &e);
+		tell(l, &e, longest);
 	}
 	for (uint32_t i = 0; i < c->employers; i++) {
 		employer_of(id, i);
 		e = (struct entry){ .kind = KIND_ORGANIZATION, .uuid = uuid_of(KIND_ORGANIZATION, i), .id = id,
 			.state = STATE_ACTIVE, .is_employer = true };
-		l->entry(l->self, &e);
+		tell(l, &e, longest);
 	}
 	for (uint32_t p = 0; p < c->providers; p++) {
 		provider_of(provider, p);
@@ -124,7 +145,7 @@ static void load(struct crowd *c, const struct dir_listener *l)
 		e = (struct entry){ .kind = KIND_ORGANIZATION, .uuid = uuid_of(KIND_ORGANIZATION, c->employers + p),
 			.id = provider, .state = STATE_ACTIVE, .official = user,
 			.provider_kind = PROVIDER_ORGANIZATION, .is_employer = true };
-		l->entry(l->self, &e);
+		tell(l, &e, longest);
 		for (uint32_t i = p * 5; i < p * 5 + 5; i++) {
 			c->user[i] = chance(c->size);
 			c->provider[i] = p;
@@ -133,15 +154,15 @@ static void load(struct crowd *c, const struct dir_listener *l)
 			opaque_id(id, 'a', i);
 			e = (struct entry){ .kind = KIND_ASSOCIATION, .uuid = uuid_of(KIND_ASSOCIATION, i), .id = id,
 				.state = STATE_APPROVED, .user = user, .employer = employer, .provider = provider };
-			l->entry(l->self, &e);
+			tell(l, &e, longest);
 			consent_employer(employer, c, i);
 			opaque_id(id, 'c', i);
 			e = (struct entry){ .kind = KIND_CONSENT, .uuid = uuid_of(KIND_CONSENT, i), .id = id,
 				.state = STATE_APPROVED, .employer = employer, .provider = provider, .not_before = 1 };
-			l->entry(l->self, &e);
+			tell(l, &e, longest);
 			record_of(id, i);
 			e = (struct entry){ .kind = KIND_RECORD, .uuid = uuid_of(KIND_RECORD, i), .id = id, .provider = provider };
-			l->entry(l->self, &e);
+			tell(l, &e, longest);
 		}
 	}
 	l->refreshed(l->self, true);
@@ -188,6 +209,13 @@ static void ask_skewed(const struct crowd *c, struct question *q)
 	ask_about(c, q, chance(5) > 0 ? hot : hot + 1 + chance(4));
 }
 
+static void ask_active(const struct crowd *c, struct question *q)
+{
+	uint32_t active = c->size < 10000 ? c->size : 10000;
+
+	ask_about(c, q, (uint32_t)((uint64_t)chance(active) * c->size / active));
+}
+
 static inline bool decide(const struct view *v, const struct question *q)
 {
 	struct facts f = { .now = 1000, .actor = replica_person(v, q->uid) };
@@ -195,15 +223,6 @@ static inline bool decide(const struct view *v, const struct question *q)
 
 	f.provider = r ? replica_organization_no(v, r->provider) : NULL;
 	return replica_judge(v, RECORD_VIEW, &f).allow;
-}
-
-static inline uint64_t ticks(void)
-{
-	unsigned core;
-	uint64_t t = __rdtscp(&core);
-
-	_mm_lfence();
-	return t;
 }
 
 static double ticks_per_ns(void)
@@ -301,12 +320,12 @@ static void memory_turn(struct tally *t)
 			exit(2);
 		(void)madvise(range, MEMORY, MADV_HUGEPAGE);
 		for (size_t i = 0; i < count; i++)
-			range[i * 8] = (uint64_t)chance(UINT32_MAX) << 32 | i;
+			range[i * 8] = 0;
 	}
 	while (clock_steady_ms() < end && t->count < SAMPLES_MOST) {
 		uint64_t from = ticks();
 		for (int i = 0; i < BLOCK; i++)
-			at = range[(((at * 0x9e3779b97f4a7c15u + (unsigned)i) >> 32) * count >> 32) * 8] + at;
+			at = (at + range[(at >> 32) * count >> 32 << 3]) * 6364136223846793005u + 1442695040888963407u;
 		t->samples[t->count++] = (uint32_t)(ticks() - from) / BLOCK;
 		t->block_count = 1;
 	}
@@ -316,10 +335,12 @@ static const struct { const char *name; ask_function *ask; } kinds[] = {
 	{ "uniform", ask_uniform },
 	{ "tied", ask_tied },
 	{ "skewed", ask_skewed },
+	{ "active", ask_active },
 };
 
-static struct replica *load_world(struct crowd *c, uint32_t size)
+static struct replica *load_world(struct crowd *c, uint32_t size, double per_ns)
 {
+	uint64_t longest = 0;
 	struct replica *r = NULL;
 	struct replica_status status;
 
@@ -331,12 +352,12 @@ static struct replica *load_world(struct crowd *c, uint32_t size)
 	struct dir_listener l = replica_listener(r);
 	long before = resident();
 	int64_t began = clock_steady_us();
-	load(c, &l);
+	load(c, &l, &longest);
 	double took = (double)(clock_steady_us() - began) / 1e6;
 	replica_status(r, &status);
 	printf("{\"bench\":\"replica.load\",\"size\":%u,\"entries\":%zu,\"seconds\":%.3f,\"entries_per_second\":%.0f,"
-	    "\"bytes_per_entry\":%.1f,\"resident_per_entry\":%.1f}\n", size, status.entries, took,
-	    (double)status.entries / took, (double)status.bytes / (double)status.entries,
+	    "\"longest_entry_us\":%.0f,\"bytes_per_entry\":%.1f,\"resident_per_entry\":%.1f}\n", size, status.entries, took,
+	    (double)status.entries / took, (double)longest / per_ns / 1000, (double)status.bytes / (double)status.entries,
 	    (double)(resident() - before) / (double)status.entries);
 	return r;
 }
@@ -362,7 +383,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	for (int w = 0; w < 2; w++)
-		replicas[w] = load_world(&crowds[w], sizes[w]);
+		replicas[w] = load_world(&crowds[w], sizes[w], per_ns);
 	for (int64_t end = clock_steady_ms() + (int64_t)(seconds * 1000); clock_steady_ms() < end; memory_turn(&memory))
 		for (size_t i = 0; i < COUNT(kinds); i++)
 			for (int w = 0; w < 2; w++)

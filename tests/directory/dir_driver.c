@@ -95,13 +95,18 @@ static void on_entry(void *self, const struct entry *e)
 		return;
 	uuid_format(&e->uuid, uuid);
 	revision_format(&e->revision, csn);
-	say_list(list, sizeof list, e->kind == KIND_ROLE ? e->members : e->kind == KIND_ORGANIZATION ? e->barred : e->permissions);
-	say("stream\tentry\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%" PRId64 "\t%" PRId64, uuid, csn, kind_word(e->kind),
-	    e->id, state_word(e->state), or_dash(e->provider), or_dash(e->employer), or_dash(e->user), or_dash(e->official),
-	    e->is_employer, (int)e->provider_kind, list, e->not_after, e->expires);
+	say_list(list, sizeof list,
+	    e->kind == KIND_ROLE           ? e->members
+	    : e->kind == KIND_ORGANIZATION ? e->barred
+					   : e->permissions);
+	say("stream\tentry\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%" PRId64 "\t%" PRId64, uuid, csn,
+	    kind_word(e->kind), e->id, state_word(e->state), or_dash(e->provider), or_dash(e->employer),
+	    or_dash(e->user), or_dash(e->official), e->is_employer, (int)e->provider_kind, list, e->not_after,
+	    e->expires);
 }
 
-static void on_misfit(void *self, const struct uuid *uuid, const struct revision *revision, const char *dn, const char *why)
+static void on_misfit(
+    void *self, const struct uuid *uuid, const struct revision *revision, const char *dn, const char *why)
 {
 	char text[UUID_TEXT];
 
@@ -164,7 +169,8 @@ static void *follow(void *self)
 
 static void stream_start(struct follower *f, struct dir *d)
 {
-	struct dir_listener listener = { f, on_begin, on_entry, on_misfit, on_present, on_gone, on_refreshed, on_reached };
+	struct dir_listener listener = { f, on_begin, on_entry, on_misfit, on_present, on_gone, on_refreshed,
+		on_reached };
 
 	if (dir_stream_open(d, &listener, &f->stream).code || pthread_create(&f->thread, NULL, follow, f) != 0)
 		exit(2);
@@ -201,7 +207,8 @@ static void *storm_worker(void *self)
 		struct bind_result r;
 		bool good = n % 3 == 0, unknown = n % 3 == 1;
 		const char *password = good ? s->password : "not that one at all";
-		struct err e = dir_bind_person(s->dir, unknown ? "nobody.here" : s->uid, password, strlen(password), &r);
+		struct err e =
+		    dir_bind_person(s->dir, unknown ? "nobody.here" : s->uid, password, strlen(password), &r);
 
 		if (e.code) {
 			atomic_fetch_add(&s->failed, 1);
@@ -226,9 +233,9 @@ static int strangers_in(struct pool *pool)
 	strangers = pool->size - count;
 	for (int i = 0; i < count; i++) {
 		struct berval *name = NULL;
-		bool service = ldap_whoami_s(all[i]->ld, &name, NULL, NULL) == LDAP_SUCCESS && name != NULL && name->bv_val != NULL &&
-		    pool->connector->settings->bind_dn != NULL &&
-		    strcasecmp(name->bv_val + 3, pool->connector->settings->bind_dn) == 0;
+		bool service = ldap_whoami_s(all[i]->ld, &name, NULL, NULL) == LDAP_SUCCESS && name != NULL &&
+			       name->bv_val != NULL && pool->connector->settings->bind_dn != NULL &&
+			       strcasecmp(name->bv_val + 3, pool->connector->settings->bind_dn) == 0;
 
 		strangers += !service;
 		ber_bvfree(name);
@@ -276,8 +283,16 @@ static struct entry session_named(const char *id, const char *uid)
 {
 	int64_t now = clock_now();
 
-	return (struct entry){ .kind = KIND_SESSION, .state = STATE_ACTIVE, .id = id, .user = uid, .started_at = now, .seen_at = now,
-		.authenticated_at = now, .expires = now + 3600, .address = "127.0.0.1", .agent = "driver" };
+	return (struct entry){ .kind = KIND_SESSION,
+		.state = STATE_ACTIVE,
+		.id = id,
+		.user = uid,
+		.started_at = now,
+		.seen_at = now,
+		.authenticated_at = now,
+		.expires = now + 3600,
+		.address = "127.0.0.1",
+		.agent = "driver" };
 }
 
 /* Two threads want the same session to end; exactly one may be told that it did. */
@@ -343,11 +358,12 @@ static void command_bind(struct dir *d, const char *uid, char *password)
 	int64_t began = clock_steady_us();
 	struct err e = dir_bind_person(d, no_dash(uid), password, size, &r);
 
-	say("answer\tbind\t%s\t%s\t%d\t%" PRId64 "\t%" PRId64 "\t%s", code_word(e.code), outcomes[r.outcome], r.grace, r.expires,
-	    clock_steady_us() - began, or_dash(e.what));
+	say("answer\tbind\t%s\t%s\t%d\t%" PRId64 "\t%" PRId64 "\t%s", code_word(e.code), outcomes[r.outcome], r.grace,
+	    r.expires, clock_steady_us() - began, or_dash(e.what));
 }
 
-static void command_read(struct arena *a, struct dir *d, const char *as, const char *kind, const char *provider, const char *id)
+static void command_read(
+    struct arena *a, struct dir *d, const char *as, const char *kind, const char *provider, const char *id)
 {
 	struct entry e;
 	char csn[REVISION_TEXT];
@@ -356,8 +372,8 @@ static void command_read(struct arena *a, struct dir *d, const char *as, const c
 
 	revision_format(&e.revision, csn);
 	say("answer\tread\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%zu\t%s\t%" PRId64, code_word(r.code), csn, or_dash(e.id),
-	    state_word(e.state), or_dash(e.name), or_dash(e.provider), or_dash(e.form), or_dash(e.status), e.document_size,
-	    or_dash(r.what), clock_steady_us() - began);
+	    state_word(e.state), or_dash(e.name), or_dash(e.provider), or_dash(e.form), or_dash(e.status),
+	    e.document_size, or_dash(r.what), clock_steady_us() - began);
 }
 
 static void say_write(const char *what, struct err e, const struct revision *reached)
@@ -376,8 +392,8 @@ static void command_add_session(struct arena *a, struct dir *d, const char *id, 
 	say_write("add", dir_add(a, d, NULL, &e, &csn), &csn);
 }
 
-static void command_state(struct arena *a, struct dir *d, const char *kind, const char *provider, const char *id, const char *from,
-    const char *to)
+static void command_state(struct arena *a, struct dir *d, const char *kind, const char *provider, const char *id,
+    const char *from, const char *to)
 {
 	struct entry e = { .kind = kind_of(kind), .provider = no_dash(provider), .id = id, .state = state_of_word(to) };
 	struct guard guard = { .state = from == NULL ? STATE_NONE : state_of_word(from) };
@@ -386,12 +402,14 @@ static void command_state(struct arena *a, struct dir *d, const char *kind, cons
 	say_write("state", dir_update(a, d, NULL, &e, FIELD_STATE, &guard, &csn), &csn);
 }
 
-static void command_document(struct arena *a, struct dir *d, const char *as, const char *provider, const char *id, const char *csn,
-    const char *bytes)
+static void command_document(struct arena *a, struct dir *d, const char *as, const char *provider, const char *id,
+    const char *csn, const char *bytes)
 {
 	size_t size = bytes == NULL ? 0 : strtoul(bytes, NULL, 10);
 	char *document = arena_alloc(a, size + 3);
-	struct entry e = { .kind = KIND_RECORD, .provider = provider, .id = id, .document = document, .document_size = size + 2 };
+	struct entry e = {
+		.kind = KIND_RECORD, .provider = provider, .id = id, .document = document, .document_size = size + 2
+	};
 	struct guard guard = { .state = STATE_NONE };
 	struct revision reached;
 
@@ -419,7 +437,8 @@ static void command_revision(struct dir *d)
 	struct err e = dir_revision(d, &reached);
 
 	revision_format(&reached, csn);
-	say("answer\trevision\t%s\t%s\t%" PRId64 "\t%s", code_word(e.code), csn, clock_steady_ms() - began, or_dash(e.what));
+	say("answer\trevision\t%s\t%s\t%" PRId64 "\t%s", code_word(e.code), csn, clock_steady_ms() - began,
+	    or_dash(e.what));
 }
 
 static void command_server(struct dir *d)
@@ -472,12 +491,23 @@ static void obey(struct arena *a, struct dir *d, struct follower *f, char *line)
 static void read_settings(int count, char **arguments, struct dir_settings *out)
 {
 	int uris = 0;
-	struct { const char *name; const char **text; int *number; } table[] = {
-		{ "base", &out->base, NULL }, { "people", &out->people, NULL }, { "bind_dn", &out->bind_dn, NULL },
-		{ "password_file", &out->password_file, NULL }, { "ca_file", &out->ca_file, NULL },
-		{ "certificate_file", &out->certificate_file, NULL }, { "key_file", &out->key_file, NULL },
-		{ "connect_timeout_ms", NULL, &out->connect_timeout_ms }, { "operation_timeout_ms", NULL, &out->operation_timeout_ms },
-		{ "binds", NULL, &out->binds }, { "searches", NULL, &out->searches }, { "writers", NULL, &out->writers },
+	struct {
+		const char *name;
+		const char **text;
+		int *number;
+	} table[] = {
+		{ "base", &out->base, NULL },
+		{ "people", &out->people, NULL },
+		{ "bind_dn", &out->bind_dn, NULL },
+		{ "password_file", &out->password_file, NULL },
+		{ "ca_file", &out->ca_file, NULL },
+		{ "certificate_file", &out->certificate_file, NULL },
+		{ "key_file", &out->key_file, NULL },
+		{ "connect_timeout_ms", NULL, &out->connect_timeout_ms },
+		{ "operation_timeout_ms", NULL, &out->operation_timeout_ms },
+		{ "binds", NULL, &out->binds },
+		{ "searches", NULL, &out->searches },
+		{ "writers", NULL, &out->writers },
 	};
 
 	for (int i = 0; i < count; i++) {
@@ -503,8 +533,9 @@ static void read_settings(int count, char **arguments, struct dir_settings *out)
 
 int main(int argc, char **argv)
 {
-	struct dir_settings settings = { .connect_timeout_ms = 1000, .operation_timeout_ms = 3000, .binds = 4, .searches = 4,
-		.writers = 2 };
+	struct dir_settings settings = {
+		.connect_timeout_ms = 1000, .operation_timeout_ms = 3000, .binds = 4, .searches = 4, .writers = 2
+	};
 	struct follower follower = { 0 };
 	struct dir *d;
 	char *line = NULL;

@@ -45,8 +45,8 @@ def sees(client, dn):
     except ldap.NO_SUCH_OBJECT as error:
         assert "matched" not in error.args[0], error
         return False
-    assert set(found[dn]) == {"scfDocument", "scfForm"}
-    return True
+    assert not found or set(found[dn]) == {"scfDocument", "scfForm"}
+    return bool(found)
 
 
 def writes(client, dn, attribute="scfDocument", value=b'{"new": true}'):
@@ -82,6 +82,19 @@ def test_a_record_is_read_and_written_exactly_as_the_rule_says(world, uid):
         assert writes(clients[0], dn, "scfEnrollmentStatus", b"approved") == "INSUFFICIENT_ACCESS"
         for client in clients[1:]:
             assert writes(client, dn) == "CONFIDENTIALITY_REQUIRED"  # not past the gateway
+
+
+def test_the_access_rules_alone_would_refuse_a_write_past_the_gateway():
+    """Without the server's general rule that changes come over ldapi only."""
+    change = "dn: cn=config\nchangetype: modify\nreplace: olcSecurity\nolcSecurity: simple_bind=71\n"
+    with World(changes=[change], nppes=False) as w:
+        for uid in ("chen", "okafor", "rivera"):
+            assert sees(Direct(w, uid), w.record(LAKESIDE_1))
+            assert writes(Direct(w, uid), w.record(LAKESIDE_1)) == "INSUFFICIENT_ACCESS"
+            assert writes(ThroughGateway(w, uid), w.record(LAKESIDE_1)) is None
+        draft = submission(w, "s-x", "chen", "lakeside")
+        assert outcome(w.bind("chen").add_s, submission_dn(w, "s-x"), draft) == "INSUFFICIENT_ACCESS"
+        assert outcome(w.bind("chen").passwd_s, w.person("chen"), "sample passphrase 2026", "x" * 20) is not None
 
 
 @pytest.mark.parametrize("uid", USERS)
@@ -427,6 +440,30 @@ def test_what_an_administrator_forced_past_the_constraints_grants_nothing(slip):
         for uid in ("novak", "outsider", "ito"):
             assert not sees(Direct(w, uid), w.record(LAKESIDE_1))
         assert sees(Direct(w, "chen"), w.record(LAKESIDE_1))
+
+
+@pytest.mark.parametrize("where, names", [
+    ("ou=records,scfOrgId=lakeside,ou=organizations,", "northgate"),
+    ("ou=consents,scfOrgId=lakeside,ou=organizations,", "lakeside"), ("scfOrgId=lakeside,ou=organizations,", "lakeside"),
+    (f"scfEnrollmentId={LAKESIDE_1},ou=records,scfOrgId=lakeside,ou=organizations,", "lakeside"),
+    ("ou=organizations,", "lakeside"), ("ou=applications,", "lakeside"), ("", "lakeside")])
+def test_a_record_that_lies_elsewhere_than_it_says_is_nobodys(world, where, names):
+    dn = f"scfEnrollmentId=O20260101000009,{where}{SUFFIX}"
+    world.admin().add_s(dn, [
+        ("objectClass", [b"scfEnrollment"]), ("scfEnrollmentId", [b"O20260101000009"]), ("scfForm", [b"855B"]),
+        ("scfProvider", [world.organization(names).encode()]), ("scfEnrollmentStatus", [b"approved"]),
+        ("scfDocument", [b"{}"])])
+    try:
+        for uid in USERS:
+            client = ThroughGateway(world, uid)
+            if uid == "audit1":
+                assert "scfDocument" not in search(client, dn)[dn]
+            else:
+                assert not sees(client, dn)
+            assert writes(client, dn) == "INSUFFICIENT_ACCESS"
+        assert "scfDocument" not in dict(world.gateway().search_s(dn, ldap.SCOPE_BASE))[dn]
+    finally:
+        world.admin().delete_s(dn)
 
 
 # ---- submissions ----

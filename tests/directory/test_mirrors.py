@@ -6,7 +6,7 @@ import time
 import ldap
 import pytest
 
-from driver import Driver, entry, named
+from driver import Driver, entry, named, stop_now
 from world import SUFFIX, Slapd, World, make_certificates, run
 
 DATABASE = "olcDatabase={2}mdb,cn=config"
@@ -103,7 +103,7 @@ def test_the_second_takes_over_from_one_that_hangs(mirrors):
     with driver_on(mirrors) as d:
         d.follow()
         assert d.ask("revision")[0] == "ok"
-        one.sigstop()
+        stop_now(one)
         try:
             began = time.monotonic()
             until(lambda: d.ask("revision")[0] == "ok", 2)  # the heartbeat finds out
@@ -144,3 +144,18 @@ def test_a_cookie_goes_from_one_to_the_other(mirrors):
         at = d.wait(named("begin"), at)
         assert d.events[at - 1] == ["begin", "resumed"]
         d.wait(named("refreshed"), at)
+
+
+def test_writes_go_on_and_stay_exact_while_it_goes_back(mirrors):
+    one, _ = mirrors.nodes
+    with driver_on(mirrors) as d:
+        one.kill9()
+        until(lambda: d.outcome("chen") == "right", 2)
+        one.start()
+        rounds = 300
+        for _ in range(5):
+            before = d.ask("server")
+            assert d.ask("race", "chen", rounds, timeout=120) == [str(rounds), "0", "0", "0"]
+            if before == ["1"] and d.ask("server") == ["0"]:
+                return  # it went back in the middle of that
+        pytest.fail("it did not go back")

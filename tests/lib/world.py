@@ -100,14 +100,17 @@ def certificates():
 
 
 def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in sockets]
-    finally:
-        for s in sockets:
-            s.close()
+    """Ports below those that clients are given, so that nobody takes one while its server is down."""
+    ports = set()
+    while len(ports) < count:
+        port = 15000 + secrets.randbelow(17000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                ports.add(port)
+            except OSError:
+                pass
+    return sorted(ports)
 
 
 def _child(bound):
@@ -133,11 +136,12 @@ class Slapd:
         self.gateway_password_file = self.folder / "gateway.password"
         # A Unix socket's name has at most 107 bytes; the folder keeps others away from the socket, which is 0777.
         self.ldapi = "ldapi://" + urllib.parse.quote(str(self.folder / "run" / "ldapi"), safe="")
-        ports = self.folder / "ports"
-        if not ports.exists():
+        self.ports = self.folder / "ports"  # written last, when the database is whole
+        self.is_new = not self.ports.exists()
+        if self.is_new:
             self._create(data, scheme, changes, gateways)
-            ports.write_text("{} {}".format(*free_ports(2)))
-        self.ldaps_port, self.ldap_port = map(int, ports.read_text().split())
+            self._choose_ports()
+        self.ldaps_port, self.ldap_port = map(int, self.ports.read_text().split())
 
     ldaps = property(lambda self: f"ldaps://127.0.0.1:{self.ldaps_port}")
     ldap = property(lambda self: f"ldap://127.0.0.1:{self.ldap_port}")  # StartTLS, or no password is taken
@@ -173,8 +177,24 @@ class Slapd:
             entries = "\n\n".join(part if "\n" in part else fill(part, values) for part in data)
             run("slapadd", "-q", "-b", self.suffix, "-F", config, text=entries)  # with -w as well it crashes at times
 
+    def _choose_ports(self):
+        self.ldaps_port, self.ldap_port = free_ports(2)
+        self.ports.write_text(f"{self.ldaps_port} {self.ldap_port}\n")
+
     def start(self):
         """Starts slapd and returns when it answers. Listens on the same addresses each time."""
+        for attempts_left in (4, 3, 2, 1, 0):
+            if self._start_once():
+                self.is_new = False
+                return self
+            if self.is_new and attempts_left:
+                self._choose_ports()  # somebody else may have been quicker
+            else:
+                break
+        told = run("slapd", "-T", "test", "-F", self.folder / "config", check=False)
+        raise RuntimeError(f"slapd ended: {told.stdout}{told.stderr}{(self.folder / 'slapd.out').read_text()[-2000:]}")
+
+    def _start_once(self):
         where = f"{self.ldapi} {self.ldaps} {self.ldap}"
         with open(self.folder / "slapd.out", "ab") as out:
             self.process = subprocess.Popen(
@@ -183,17 +203,17 @@ class Slapd:
                 start_new_session=True)
         self.pid = self.process.pid
         end = time.monotonic() + 20
-        while True:
-            if self.process.poll() is not None:
-                raise RuntimeError(f"slapd ended: {(self.folder / 'slapd.out').read_text()[-2000:]}")
+        while self.process.poll() is None:
             try:
                 self.admin().unbind_s()
-                return self
+                return True
             except ldap.SERVER_DOWN:
                 if time.monotonic() > end:
-                    self.stop()
+                    self.kill9()
                     raise
                 time.sleep(0.003)
+        self.process = self.pid = None
+        return False
 
     def stop(self):
         """Ends slapd in order; a stopped one too."""

@@ -30,8 +30,8 @@ static inline void door_write(const char *file, const gnutls_datum_t *pem)
 }
 
 /* Issues a certificate (by itself if issuer is NULL) that is valid for days from now. */
-static inline struct door_issuer door_issue(struct door_keys *k, const char *name, const struct door_issuer *issuer, int days,
-    const char *purpose)
+static inline struct door_issuer door_issue(
+    struct door_keys *k, const char *name, const struct door_issuer *issuer, int days, const char *purpose)
 {
 	struct door_issuer made;
 	unsigned char serial = (unsigned char)++k->serial;
@@ -47,7 +47,8 @@ static inline struct door_issuer door_issue(struct door_keys *k, const char *nam
 	gnutls_x509_crt_set_expiration_time(made.certificate, time(NULL) + days * 86400);
 	gnutls_x509_crt_set_ca_status(made.certificate, issuer == NULL);
 	if (issuer == NULL)
-		gnutls_x509_crt_set_key_usage(made.certificate, GNUTLS_KEY_KEY_CERT_SIGN | GNUTLS_KEY_DIGITAL_SIGNATURE);
+		gnutls_x509_crt_set_key_usage(
+		    made.certificate, GNUTLS_KEY_KEY_CERT_SIGN | GNUTLS_KEY_DIGITAL_SIGNATURE);
 	if (purpose != NULL)
 		gnutls_x509_crt_set_key_purpose_oid(made.certificate, purpose, 0);
 	gnutls_x509_crt_set_subject_alt_name(made.certificate, GNUTLS_SAN_DNSNAME, "localhost", 9, GNUTLS_FSAN_SET);
@@ -80,7 +81,8 @@ static inline void door_forget(struct door_issuer *made)
 
 static inline void door_keys_make(struct door_keys *k)
 {
-	static const char *const names[] = { "ca", "certificate", "key", "client", "client-key", "stranger", "stranger-key" };
+	static const char *const names[] = { "ca", "certificate", "key", "client", "client-key", "stranger",
+		"stranger-key" };
 	char *const files[] = { k->ca, k->certificate, k->key, k->client, k->client_key, k->stranger, k->stranger_key };
 
 	memset(k, 0, sizeof *k);
@@ -90,7 +92,8 @@ static inline void door_keys_make(struct door_keys *k)
 	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
 		snprintf(files[i], sizeof k->ca, "%s/%s.pem", k->folder, names[i]);
 
-	struct door_issuer ca = door_issue(k, "test CA", NULL, 30, NULL), other = door_issue(k, "another CA", NULL, 30, NULL);
+	struct door_issuer ca = door_issue(k, "test CA", NULL, 30, NULL),
+			   other = door_issue(k, "another CA", NULL, 30, NULL);
 	struct door_issuer server = door_issue(k, "localhost", &ca, 30, GNUTLS_KP_TLS_WWW_SERVER);
 	struct door_issuer client = door_issue(k, "portal", &ca, 30, GNUTLS_KP_TLS_WWW_CLIENT);
 	struct door_issuer stranger = door_issue(k, "portal", &other, 30, GNUTLS_KP_TLS_WWW_CLIENT);

@@ -64,9 +64,10 @@ static void ranges_hold_what_they_say(void **state)
 static void malformed_ranges_are_refused(void **state)
 {
 	(void)state;
-	static const char *const rows[] = { "", "/", "localhost", "192.0.2", "192.0.2.0/", "192.0.2.0/33", "192.0.2.0/-1",
-		"192.0.2.0/08", "192.0.2.0/8x", "192.0.2.0/ 8", " 192.0.2.0/24", "192.0.2.1/24", "10.0.0.1/8", "2001:db8::/129",
-		"2001:db8::1/64", "2001:db8::/1000", "192.0.2.0/24/24", "::ffff:1.2.3.4.5", "1.2.3.4,5.6.7.8" };
+	static const char *const rows[] = { "", "/", "localhost", "192.0.2", "192.0.2.0/", "192.0.2.0/33",
+		"192.0.2.0/-1", "192.0.2.0/08", "192.0.2.0/8x", "192.0.2.0/ 8", " 192.0.2.0/24", "192.0.2.1/24",
+		"10.0.0.1/8", "2001:db8::/129", "2001:db8::1/64", "2001:db8::/1000", "192.0.2.0/24/24",
+		"::ffff:1.2.3.4.5", "1.2.3.4,5.6.7.8" };
 	struct address_range range;
 
 	for (size_t i = 0; i < COUNT(rows); i++)
@@ -78,7 +79,10 @@ static void addresses_are_written_as_people_know_them(void **state)
 {
 	(void)state;
 	static const char *const rows[][2] = {
-		{ "192.0.2.7", "192.0.2.7" }, { "::ffff:192.0.2.7", "192.0.2.7" }, { "2001:db8::1", "2001:db8::1" }, { "::1", "::1" },
+		{ "192.0.2.7", "192.0.2.7" },
+		{ "::ffff:192.0.2.7", "192.0.2.7" },
+		{ "2001:db8::1", "2001:db8::1" },
+		{ "::1", "::1" },
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -117,7 +121,8 @@ static void the_addresses_of_one_network_are_one(void **state)
 {
 	(void)state;
 	struct address_book *book = address_book_open();
-	struct address one = address("2001:db8:0:1::1"), same = address("2001:db8:0:1:ffff::2"), other = address("2001:db8:0:2::1");
+	struct address one = address("2001:db8:0:1::1"), same = address("2001:db8:0:1:ffff::2"),
+		       other = address("2001:db8:0:2::1");
 
 	address_connected(book, &one);
 	assert_false(address_may_connect(book, &same, 1));

@@ -57,7 +57,13 @@ static struct head parsed(const char *text, size_t size, const char *version)
 static void clean_heads_are_taken(void **state)
 {
 	(void)state;
-	static const struct { const char *name, *text; size_t size; const char *version; size_t body; bool chunked; } rows[] = {
+	static const struct {
+		const char *name, *text;
+		size_t size;
+		const char *version;
+		size_t body;
+		bool chunked;
+	} rows[] = {
 		{ "Host alone", TEXT(HOST), "HTTP/1.1", 0, false },
 		{ "HTTP/1.0", TEXT(HOST), "HTTP/1.0", 0, false },
 		{ "a port", TEXT("Host: localhost:8443\r\n"), "HTTP/1.1", 0, false },
@@ -68,7 +74,8 @@ static void clean_heads_are_taken(void **state)
 		{ "a length", TEXT(HOST "Content-Length: 17\r\n"), "HTTP/1.1", 17, false },
 		{ "chunks", TEXT(HOST "Transfer-Encoding: Chunked\r\n"), "HTTP/1.1", 0, true },
 		{ "bytes above 127 in a value", TEXT(HOST "User-Agent: caf\xc3\xa9\r\n"), "HTTP/1.1", 0, false },
-		{ "others' headers twice", TEXT(HOST "Via: a\r\nVia: b\r\nAccept: x\r\nAccept: y\r\n"), "HTTP/1.1", 0, false },
+		{ "others' headers twice", TEXT(HOST "Via: a\r\nVia: b\r\nAccept: x\r\nAccept: y\r\n"), "HTTP/1.1", 0,
+		    false },
 		{ "underscores of others", TEXT(HOST "my_header: a\r\n"), "HTTP/1.1", 0, false },
 	};
 
@@ -85,7 +92,8 @@ static void clean_heads_are_taken(void **state)
 static void broken_framing_is_a_fault(void **state)
 {
 	(void)state;
-	static const struct { const char *name, *text; size_t size; const char *version; } rows[] = {
+	static const struct { const char *name, *text; size_t size; const char *version;
+	} rows[] = {
 		{ "no Host", TEXT("Accept: x\r\n"), "HTTP/1.1" },
 		{ "no Host in HTTP/1.0", TEXT("Accept: x\r\n"), "HTTP/1.0" },
 		{ "two Hosts", TEXT(HOST HOST), "HTTP/1.1" },
@@ -104,11 +112,15 @@ static void broken_framing_is_a_fault(void **state)
 		{ "an enormous length", TEXT(HOST "Content-Length: 99999999999999999999\r\n"), "HTTP/1.1" },
 		{ "length and chunks", TEXT(HOST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), "HTTP/1.1" },
 		{ "chunks and length", TEXT(HOST "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), "HTTP/1.1" },
-		{ "chunks twice", TEXT(HOST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), "HTTP/1.1" },
+		{ "chunks twice", TEXT(HOST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
+		    "HTTP/1.1" },
 		{ "another coding", TEXT(HOST "Transfer-Encoding: gzip\r\n"), "HTTP/1.1" },
 		{ "two codings", TEXT(HOST "Transfer-Encoding: gzip, chunked\r\n"), "HTTP/1.1" },
 		{ "nearly chunked", TEXT(HOST "Transfer-Encoding: xchunked\r\n"), "HTTP/1.1" },
-		{ "a vertical tab before chunked", TEXT(HOST "Transfer-Encoding: \x0b" "chunked\r\n"), "HTTP/1.1" },
+		{ "a vertical tab before chunked",
+		    TEXT(HOST "Transfer-Encoding: \x0b"
+			      "chunked\r\n"),
+		    "HTTP/1.1" },
 		{ "chunks in HTTP/1.0", TEXT(HOST "Transfer-Encoding: chunked\r\n"), "HTTP/1.0" },
 		{ "a blank before the colon", TEXT(HOST "X-User : v\r\n"), "HTTP/1.1" },
 		{ "a tab before the colon", TEXT(HOST "Content-Length\t: 5\r\n"), "HTTP/1.1" },
@@ -118,7 +130,8 @@ static void broken_framing_is_a_fault(void **state)
 		{ "a folded line", TEXT(HOST "X-User: a\r\n b\r\n"), "HTTP/1.1" },
 		{ "a folded Authorization", TEXT(HOST "Authorization: Bearer\r\n\ttoken\r\n"), "HTTP/1.1" },
 		{ "a bare line feed", TEXT(HOST "X-User: a\nX-Other: b\r\n"), "HTTP/1.1" },
-		{ "a bare line feed at the end", HOST "X-User: a\r\n\n", sizeof(HOST "X-User: a\r\n\n") - 1, "HTTP/1.1" },
+		{ "a bare line feed at the end", HOST "X-User: a\r\n\n", sizeof(HOST "X-User: a\r\n\n") - 1,
+		    "HTTP/1.1" },
 		{ "NUL in a value", TEXT(HOST "X-User: a\0b\r\n"), "HTTP/1.1" },
 		{ "NUL at the end of a value", TEXT(HOST "X-User: a\0\r\n"), "HTTP/1.1" },
 		{ "NUL hiding a header", TEXT(HOST "X-User: a\0Host: b\r\n"), "HTTP/1.1" },
@@ -138,11 +151,19 @@ static void broken_framing_is_a_fault(void **state)
 static void headers_that_are_read_must_be_single(void **state)
 {
 	(void)state;
-	static const struct { enum header_name header; const char *name; } rows[] = {
-		{ HEADER_AUTHORIZATION, "Authorization" }, { HEADER_COOKIE, "Cookie" }, { HEADER_CSRF_TOKEN, "X-CSRF-Token" },
-		{ HEADER_REQUEST_ID, "X-Request-ID" }, { HEADER_ORIGINAL_METHOD, "X-Original-Method" },
-		{ HEADER_ORIGINAL_URI, "X-Original-URI" }, { HEADER_AT_LEAST, "Scfgate-At-Least" }, { HEADER_IF_MATCH, "If-Match" },
-		{ HEADER_USER_AGENT, "User-Agent" }, { HEADER_CONTENT_TYPE, "Content-Type" }, { HEADER_EXPECT, "Expect" },
+	static const struct { enum header_name header; const char *name;
+	} rows[] = {
+		{ HEADER_AUTHORIZATION, "Authorization" },
+		{ HEADER_COOKIE, "Cookie" },
+		{ HEADER_CSRF_TOKEN, "X-CSRF-Token" },
+		{ HEADER_REQUEST_ID, "X-Request-ID" },
+		{ HEADER_ORIGINAL_METHOD, "X-Original-Method" },
+		{ HEADER_ORIGINAL_URI, "X-Original-URI" },
+		{ HEADER_AT_LEAST, "Scfgate-At-Least" },
+		{ HEADER_IF_MATCH, "If-Match" },
+		{ HEADER_USER_AGENT, "User-Agent" },
+		{ HEADER_CONTENT_TYPE, "Content-Type" },
+		{ HEADER_EXPECT, "Expect" },
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -168,14 +189,31 @@ static void headers_that_are_read_must_be_single(void **state)
 static void names_with_underscores_that_look_like_ours_are_told(void **state)
 {
 	(void)state;
-	static const struct { const char *name; bool is_variant; } rows[] = {
-		{ "X_Original_URI", true }, { "X-Original_URI", true }, { "x_original-method", true }, { "X_Forwarded_User", true },
-		{ "x-forwarded_for", true }, { "X_Forwarded_Anything_At_All_However_Long_It_Is_Named", true },
-		{ "Remote_User", true }, { "REMOTE_USER", true }, { "Scfgate_Provider", true }, { "SCFGATE_AT_LEAST", true },
-		{ "Content_Length", true }, { "Transfer_Encoding", true }, { "X_Request_ID", true }, { "X_CSRF_Token", true },
-		{ "If_Match", true }, { "User_Agent", true }, { "X_Real_IP", true },
-		{ "my_header", false }, { "X_Custom", false }, { "X-Forwarded-For", false }, { "Remote-User", false },
-		{ "_", false }, { "host_", false },
+	static const struct { const char *name; bool is_variant;
+	} rows[] = {
+		{ "X_Original_URI", true },
+		{ "X-Original_URI", true },
+		{ "x_original-method", true },
+		{ "X_Forwarded_User", true },
+		{ "x-forwarded_for", true },
+		{ "X_Forwarded_Anything_At_All_However_Long_It_Is_Named", true },
+		{ "Remote_User", true },
+		{ "REMOTE_USER", true },
+		{ "Scfgate_Provider", true },
+		{ "SCFGATE_AT_LEAST", true },
+		{ "Content_Length", true },
+		{ "Transfer_Encoding", true },
+		{ "X_Request_ID", true },
+		{ "X_CSRF_Token", true },
+		{ "If_Match", true },
+		{ "User_Agent", true },
+		{ "X_Real_IP", true },
+		{ "my_header", false },
+		{ "X_Custom", false },
+		{ "X-Forwarded-For", false },
+		{ "Remote-User", false },
+		{ "_", false },
+		{ "host_", false },
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -202,10 +240,21 @@ static struct head head_of(enum header_name name, const char *value)
 static void bearer_tokens_are_what_follows_the_scheme(void **state)
 {
 	(void)state;
-	static const struct { const char *value, *token; } rows[] = {
-		{ "Bearer abc", "abc" }, { "bearer abc", "abc" }, { "BEARER   abc", "abc" }, { "Bearer portal secret 2026", "portal secret 2026" },
-		{ "Bearer ", "" }, { "Bearer", "" }, { NULL, NULL }, { "", NULL }, { "Basic Y2hlbjp4", NULL }, { "Bearerabc", NULL },
-		{ "Bearer\tabc", NULL }, { "Bear", NULL }, { "Token abc", NULL },
+	static const struct { const char *value, *token;
+	} rows[] = {
+		{ "Bearer abc", "abc" },
+		{ "bearer abc", "abc" },
+		{ "BEARER   abc", "abc" },
+		{ "Bearer portal secret 2026", "portal secret 2026" },
+		{ "Bearer ", "" },
+		{ "Bearer", "" },
+		{ NULL, NULL },
+		{ "", NULL },
+		{ "Basic Y2hlbjp4", NULL },
+		{ "Bearerabc", NULL },
+		{ "Bearer\tabc", NULL },
+		{ "Bear", NULL },
+		{ "Token abc", NULL },
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -224,13 +273,25 @@ static void bearer_tokens_are_what_follows_the_scheme(void **state)
 static void a_cookie_is_found_once(void **state)
 {
 	(void)state;
-	static const struct { const char *value; int found; const char *cookie; } rows[] = {
-		{ NULL, 0, NULL }, { "", 0, NULL }, { "a=b", 0, NULL }, { "__Host-scfgate=x", 1, "x" },
-		{ "a=b; __Host-scfgate=x; c=d", 1, "x" }, { "a=b;__Host-scfgate=x;c=d", 1, "x" }, { "__Host-scfgate=", 1, "" },
-		{ "__Host-scfgate=x ; a=b", 1, "x" }, { ";;; __Host-scfgate=x;;", 1, "x" }, { "__Host-scfgate", 0, NULL },
-		{ "__Host-scfgate2=x", 0, NULL }, { "x__Host-scfgate=x", 0, NULL }, { "__host-scfgate=x", 0, NULL },
-		{ "a=__Host-scfgate=x", 0, NULL }, { "__Host-scfgate=x; __Host-scfgate=x", -1, NULL },
-		{ "__Host-scfgate=x; a=b; __Host-scfgate=y", -1, NULL }, { "__Host-scfgate=a=b", 1, "a=b" },
+	static const struct { const char *value; int found; const char *cookie;
+	} rows[] = {
+		{ NULL, 0, NULL },
+		{ "", 0, NULL },
+		{ "a=b", 0, NULL },
+		{ "__Host-scfgate=x", 1, "x" },
+		{ "a=b; __Host-scfgate=x; c=d", 1, "x" },
+		{ "a=b;__Host-scfgate=x;c=d", 1, "x" },
+		{ "__Host-scfgate=", 1, "" },
+		{ "__Host-scfgate=x ; a=b", 1, "x" },
+		{ ";;; __Host-scfgate=x;;", 1, "x" },
+		{ "__Host-scfgate", 0, NULL },
+		{ "__Host-scfgate2=x", 0, NULL },
+		{ "x__Host-scfgate=x", 0, NULL },
+		{ "__host-scfgate=x", 0, NULL },
+		{ "a=__Host-scfgate=x", 0, NULL },
+		{ "__Host-scfgate=x; __Host-scfgate=x", -1, NULL },
+		{ "__Host-scfgate=x; a=b; __Host-scfgate=y", -1, NULL },
+		{ "__Host-scfgate=a=b", 1, "a=b" },
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -250,12 +311,24 @@ static void a_cookie_is_found_once(void **state)
 static void only_json_is_json(void **state)
 {
 	(void)state;
-	static const struct { const char *type; bool is_json; } rows[] = {
-		{ "application/json", true }, { "Application/JSON", true }, { "application/json; charset=utf-8", true },
-		{ "application/json;charset=UTF-8", true }, { "application/json; charset=\"utf-8\"", true }, { "application/json ", true },
-		{ NULL, false }, { "", false }, { "text/plain", false }, { "application/json; charset=latin1", false },
-		{ "application/jsonx", false }, { "application/json, text/plain", false }, { "application/x-www-form-urlencoded", false },
-		{ "application/json; boundary=x", false }, { "text/json", false }, { "application/json;", false },
+	static const struct { const char *type; bool is_json;
+	} rows[] = {
+		{ "application/json", true },
+		{ "Application/JSON", true },
+		{ "application/json; charset=utf-8", true },
+		{ "application/json;charset=UTF-8", true },
+		{ "application/json; charset=\"utf-8\"", true },
+		{ "application/json ", true },
+		{ NULL, false },
+		{ "", false },
+		{ "text/plain", false },
+		{ "application/json; charset=latin1", false },
+		{ "application/jsonx", false },
+		{ "application/json, text/plain", false },
+		{ "application/x-www-form-urlencoded", false },
+		{ "application/json; boundary=x", false },
+		{ "text/json", false },
+		{ "application/json;", false },
 		{ "application/json; charset=", false },
 	};
 
@@ -270,10 +343,20 @@ static void only_json_is_json(void **state)
 static void request_ids_are_plain_words(void **state)
 {
 	(void)state;
-	static const struct { const char *id; bool fine; } rows[] = {
-		{ "a", true }, { "AZaz09._-", true }, { "0123456789012345678901234567890123456789012345678901234567890123", true },
-		{ "01234567890123456789012345678901234567890123456789012345678901234", false }, { "", false }, { "a b", false },
-		{ "a\"b", false }, { "a/b", false }, { "\xc3\xa9", false }, { "a,b", false }, { "%0d", false }, { NULL, false },
+	static const struct { const char *id; bool fine;
+	} rows[] = {
+		{ "a", true },
+		{ "AZaz09._-", true },
+		{ "0123456789012345678901234567890123456789012345678901234567890123", true },
+		{ "01234567890123456789012345678901234567890123456789012345678901234", false },
+		{ "", false },
+		{ "a b", false },
+		{ "a\"b", false },
+		{ "a/b", false },
+		{ "\xc3\xa9", false },
+		{ "a,b", false },
+		{ "%0d", false },
+		{ NULL, false },
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -286,10 +369,19 @@ static void request_ids_are_plain_words(void **state)
 static void one_strong_entity_tag_is_taken(void **state)
 {
 	(void)state;
-	static const struct { const char *value, *tag; } rows[] = {
-		{ "\"20261124063744.123456Z#000000#000#000000\"", "20261124063744.123456Z#000000#000#000000" }, { "\"x\"", "x" },
-		{ "\"\"", NULL }, { "*", NULL }, { "W/\"x\"", NULL }, { "\"x\", \"y\"", NULL }, { "x", NULL }, { "\"x", NULL },
-		{ "", NULL }, { NULL, NULL }, { "\"", NULL },
+	static const struct { const char *value, *tag;
+	} rows[] = {
+		{ "\"20261124063744.123456Z#000000#000#000000\"", "20261124063744.123456Z#000000#000#000000" },
+		{ "\"x\"", "x" },
+		{ "\"\"", NULL },
+		{ "*", NULL },
+		{ "W/\"x\"", NULL },
+		{ "\"x\", \"y\"", NULL },
+		{ "x", NULL },
+		{ "\"x", NULL },
+		{ "", NULL },
+		{ NULL, NULL },
+		{ "\"", NULL },
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {

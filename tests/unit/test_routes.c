@@ -40,7 +40,8 @@ static const struct row *find(const char *method, const char *path, bool operati
 static void a_path_and_a_method_are_one_call(void **state)
 {
 	(void)state;
-	static const struct { const char *method, *path; bool operations; const char *row, *id, *allow; } rows[] = {
+	static const struct { const char *method, *path; bool operations; const char *row, *id, *allow;
+	} rows[] = {
 		{ "GET", "/v1/me", false, "/v1/me", NULL, "" },
 		{ "HEAD", "/v1/me", false, "/v1/me", NULL, "" },
 		{ "GET", "/v1/me/", false, NULL, NULL, "" },
@@ -54,7 +55,8 @@ static void a_path_and_a_method_are_one_call(void **state)
 		{ "DELETE", "/v1/records/x", false, NULL, NULL, "GET, HEAD, PUT" },
 		{ "GET", "/v1/records/", false, NULL, NULL, "" },
 		{ "GET", "/v1/records/x/y", false, NULL, NULL, "" },
-		{ "POST", "/v1/organizations/lakeside/submissions", false, "/v1/organizations/{id}/submissions", "lakeside", "" },
+		{ "POST", "/v1/organizations/lakeside/submissions", false, "/v1/organizations/{id}/submissions",
+		    "lakeside", "" },
 		{ "POST", "/v1/organizations/a/b/submissions", false, NULL, NULL, "" },
 		{ "POST", "/v1/organizations/submissions", false, NULL, NULL, "" },
 		{ "DELETE", "/v1/me/sessions/%61b", false, "/v1/me/sessions/{id}", "ab", "" },
@@ -94,15 +96,25 @@ static void every_call_has_a_handler_and_sane_flags(void **state)
 		if (r->flags & OPERATIONS)
 			assert_int_equal(r->flags, OPERATIONS);
 		for (size_t j = 0; j < i; j++)
-			assert_false(strcmp(r->path, routes_table[j].path) == 0 && strcmp(r->method, routes_table[j].method) == 0);
+			assert_false(strcmp(r->path, routes_table[j].path) == 0 &&
+				     strcmp(r->method, routes_table[j].method) == 0);
 	}
 }
 
 static struct http_settings settings(const struct http_route *routes, const char *const *peers)
 {
-	return (struct http_settings){ .listen = "127.0.0.1", .operations_listen = "::1", .certificate = keys.certificate,
-		.key = keys.key, .client_ca = keys.ca, .peers = peers, .routes = routes, .header_bytes = 8192, .body_bytes = 4096,
-		.idle_s = 5, .threads = 1, .workers = 1 };
+	return (struct http_settings){ .listen = "127.0.0.1",
+		.operations_listen = "::1",
+		.certificate = keys.certificate,
+		.key = keys.key,
+		.client_ca = keys.ca,
+		.peers = peers,
+		.routes = routes,
+		.header_bytes = 8192,
+		.body_bytes = 4096,
+		.idle_s = 5,
+		.threads = 1,
+		.workers = 1 };
 }
 
 static void a_proxys_path_is_one_action_on_one_thing(void **state)

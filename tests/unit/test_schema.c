@@ -42,14 +42,20 @@ static enum where where_is(const char *dn, struct place *out)
 
 static void each_kind_has_its_place(void **unused)
 {
-	static const struct { enum kind kind; const char *provider, *id, *dn; } rows[] = {
+	static const struct {
+		enum kind kind;
+		const char *provider, *id, *dn;
+	} rows[] = {
 		{ KIND_PERSON, NULL, "chen", "uid=chen,ou=people," BASE },
 		{ KIND_ORGANIZATION, NULL, "lakeside", "scfOrgId=lakeside,ou=organizations," BASE },
-		{ KIND_ASSOCIATION, "lakeside", "a-1", "scfAssociationId=a-1,ou=associations,scfOrgId=lakeside,ou=organizations," BASE },
-		{ KIND_CONSENT, "lakeside", "c-1", "scfConsentId=c-1,ou=consents,scfOrgId=lakeside,ou=organizations," BASE },
+		{ KIND_ASSOCIATION, "lakeside", "a-1",
+		    "scfAssociationId=a-1,ou=associations,scfOrgId=lakeside,ou=organizations," BASE },
+		{ KIND_CONSENT, "lakeside", "c-1",
+		    "scfConsentId=c-1,ou=consents,scfOrgId=lakeside,ou=organizations," BASE },
 		{ KIND_RECORD, "lakeside", "O20240115000001",
 		    "scfEnrollmentId=O20240115000001,ou=records,scfOrgId=lakeside,ou=organizations," BASE },
-		{ KIND_SUBMISSION, "lakeside", "s-1", "scfSubmissionId=s-1,ou=submissions,scfOrgId=lakeside,ou=organizations," BASE },
+		{ KIND_SUBMISSION, "lakeside", "s-1",
+		    "scfSubmissionId=s-1,ou=submissions,scfOrgId=lakeside,ou=organizations," BASE },
 		{ KIND_SESSION, NULL, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
 		    "scfSessionId=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef,ou=sessions," BASE },
 		{ KIND_APPLICATION, NULL, "portal", "scfApplicationId=portal,ou=applications," BASE },
@@ -97,14 +103,19 @@ static void enrollment_ids_are_upper_case_and_all_others_lower(void **unused)
 	struct place place;
 
 	(void)unused;
-	assert_int_equal(where_is("scfEnrollmentId=o20240115000001,ou=records,scfOrgId=LakeSide,ou=organizations," BASE, &place), PLACE_OURS);
+	assert_int_equal(
+	    where_is("scfEnrollmentId=o20240115000001,ou=records,scfOrgId=LakeSide,ou=organizations," BASE, &place),
+	    PLACE_OURS);
 	assert_string_equal(place.id, "O20240115000001");
 	assert_string_equal(place.provider, "lakeside");
 }
 
 static void other_places_are_judged_strictly(void **unused)
 {
-	static const struct { enum where where; const char *dn; } rows[] = {
+	static const struct {
+		enum where where;
+		const char *dn;
+	} rows[] = {
 		{ PLACE_ELSEWHERE, "" },
 		{ PLACE_ELSEWHERE, BASE },
 		{ PLACE_ELSEWHERE, "," BASE },
@@ -157,7 +168,10 @@ static void other_places_are_judged_strictly(void **unused)
 
 static void a_reference_to_anything_else_is_none(void **unused)
 {
-	static const struct { enum kind kind; const char *dn; } rows[] = {
+	static const struct {
+		enum kind kind;
+		const char *dn;
+	} rows[] = {
 		{ KIND_PERSON, "" },
 		{ KIND_PERSON, "chen" },
 		{ KIND_PERSON, "ou=people," BASE },
@@ -186,8 +200,9 @@ static void a_reference_to_anything_else_is_none(void **unused)
 /* Whatever a stranger calls himself: one RDN below ou=people, with that value and no other. */
 static void hostile_names_stay_within_their_rdn(void **unused)
 {
-	static const char *const names[] = { "*)(uid=*))(|(uid=*", "chen,ou=admins", "chen+cn=x", "\\23", "#23", " chen", "chen ",
-		"\"chen\"", "a=b", "<>;", "\\", "\\,", ",", "\n\r\t", "\x01", "O'Brien \xe2\x80\x9cx\xe2\x80\x9d", "\xff\xfe", "" };
+	static const char *const names[] = { "*)(uid=*))(|(uid=*", "chen,ou=admins", "chen+cn=x", "\\23", "#23",
+		" chen", "chen ", "\"chen\"", "a=b", "<>;", "\\", "\\,", ",", "\n\r\t", "\x01",
+		"O'Brien \xe2\x80\x9cx\xe2\x80\x9d", "\xff\xfe", "" };
 
 	(void)unused;
 	for (size_t i = 0; i < COUNT(names); i++) {
@@ -210,7 +225,9 @@ static void hostile_names_stay_within_their_rdn(void **unused)
 
 static void filters_are_escaped(void **unused)
 {
-	static const struct { const char *value, *filter; } rows[] = {
+	static const struct {
+		const char *value, *filter;
+	} rows[] = {
 		{ "chen", "(uid=chen)" },
 		{ "a*(b)\\c", "(uid=a\\2A\\28b\\29\\5Cc)" },
 		{ "*", "(uid=\\2A)" },
@@ -232,7 +249,8 @@ static void a_guard_asks_for_what_it_names(void **unused)
 	assert_null(schema_filter_guard(arena, STATE_NONE, &none));
 	assert_null(schema_filter_guard(arena, STATE_NONE, NULL));
 	assert_string_equal(schema_filter_guard(arena, STATE_PENDING, &none), "(scfState=pending)");
-	assert_string_equal(schema_filter_guard(arena, STATE_NONE, &revision), "(&(entryCSN=20261124063744.123456Z#000001#002#000000))");
+	assert_string_equal(schema_filter_guard(arena, STATE_NONE, &revision),
+	    "(&(entryCSN=20261124063744.123456Z#000001#002#000000))");
 	assert_string_equal(schema_filter_guard(arena, STATE_ACTIVE, &revision),
 	    "(&(scfState=active)(entryCSN=20261124063744.123456Z#000001#002#000000))");
 }
@@ -281,7 +299,8 @@ static bool asked(char *const *names, const char *name)
 
 static void the_stream_asks_for_no_more_than_the_replica_needs(void **unused)
 {
-	static const char *const never[] = { "scfDocument", "userPassword", "mail", "cn", "sn", "description", "scfReason" };
+	static const char *const never[] = { "scfDocument", "userPassword", "mail", "cn", "sn", "description",
+		"scfReason" };
 	char **streamed = schema_attributes_streamed(arena);
 
 	(void)unused;
@@ -320,8 +339,16 @@ static void assert_values(LDAPMod **mods, const char *attribute, const char *con
 static void a_session_is_written_as_the_schema_wants_it(void **unused)
 {
 	const char *id = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-	struct entry e = { .kind = KIND_SESSION, .state = STATE_ACTIVE, .id = id, .user = "chen", .started_at = 1795502264,
-		.seen_at = 1795502265, .authenticated_at = 1795502264, .expires = 1795545464, .address = "::1", .agent = "" };
+	struct entry e = { .kind = KIND_SESSION,
+		.state = STATE_ACTIVE,
+		.id = id,
+		.user = "chen",
+		.started_at = 1795502264,
+		.seen_at = 1795502265,
+		.authenticated_at = 1795502264,
+		.expires = 1795545464,
+		.address = "::1",
+		.agent = "" };
 	LDAPMod **mods;
 
 	(void)unused;
@@ -340,8 +367,14 @@ static void a_session_is_written_as_the_schema_wants_it(void **unused)
 static void an_organization_is_of_the_classes_that_it_needs(void **unused)
 {
 	const char *const barred[] = { "harbor", "dormant", NULL };
-	struct entry e = { .kind = KIND_ORGANIZATION, .state = STATE_ACTIVE, .id = "lakeside", .name = "Lakeside Clinic",
-		.provider_kind = PROVIDER_ORGANIZATION, .is_employer = true, .official = "rivera", .barred = barred };
+	struct entry e = { .kind = KIND_ORGANIZATION,
+		.state = STATE_ACTIVE,
+		.id = "lakeside",
+		.name = "Lakeside Clinic",
+		.provider_kind = PROVIDER_ORGANIZATION,
+		.is_employer = true,
+		.official = "rivera",
+		.barred = barred };
 	LDAPMod **mods;
 
 	(void)unused;
@@ -357,7 +390,12 @@ static void an_organization_is_of_the_classes_that_it_needs(void **unused)
 
 static void what_a_kind_needs_is_missed(void **unused)
 {
-	struct entry e = { .kind = KIND_ASSOCIATION, .state = STATE_PENDING, .id = "a", .provider = "p", .employer = "e", .user = "chen" };
+	struct entry e = { .kind = KIND_ASSOCIATION,
+		.state = STATE_PENDING,
+		.id = "a",
+		.provider = "p",
+		.employer = "e",
+		.user = "chen" };
 	LDAPMod **mods;
 	struct err err;
 
@@ -374,12 +412,18 @@ static void what_a_kind_needs_is_missed(void **unused)
 
 static void a_change_sets_the_named_fields_and_no_others(void **unused)
 {
-	struct entry e = { .kind = KIND_ASSOCIATION, .state = STATE_APPROVED, .id = "a", .provider = "p", .user = "chen",
-		.decided_by = "rivera", .decided_at = 1795502264 };
+	struct entry e = { .kind = KIND_ASSOCIATION,
+		.state = STATE_APPROVED,
+		.id = "a",
+		.provider = "p",
+		.user = "chen",
+		.decided_by = "rivera",
+		.decided_at = 1795502264 };
 	LDAPMod **mods;
 
 	(void)unused;
-	assert_int_equal(schema_changes(arena, &schema, &e, FIELD_STATE | FIELD_DECIDED | FIELD_REASON, &mods).code, OK);
+	assert_int_equal(
+	    schema_changes(arena, &schema, &e, FIELD_STATE | FIELD_DECIDED | FIELD_REASON, &mods).code, OK);
 	assert_values(mods, "scfState", VALUES("approved"));
 	assert_values(mods, "scfDecidedBy", VALUES("uid=rivera,ou=people," BASE));
 	assert_values(mods, "scfDecidedAt", VALUES("20261124063744Z"));
