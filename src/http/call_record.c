@@ -99,6 +99,13 @@ static struct reply tell_document(struct request *q, unsigned status, const stru
 	return r;
 }
 
+/* What was decided on the way; without a time, for the answer waits for the directory as well. */
+static void count(struct request *q, enum action action, const struct answer *a)
+{
+	if (a->verdict.allow || a->verdict.why != REASON_OK)
+		metrics_decision(q->http->metrics, action, a->verdict.why, -1);
+}
+
 struct reply call_list_records(struct request *q)
 {
 	struct asked asked;
@@ -107,21 +114,22 @@ struct reply call_list_records(struct request *q)
 	struct reply r;
 	char store[4096];
 	struct text t;
-	size_t count;
+	size_t listed;
 
 	if (!read_query(q, true, &asked, &r))
 		return r;
 	if (!asked.has_provider)
 		return reply_problem(q, 400, "invalid_request", "The parameter 'provider' is required.");
 	struct err e = flow_list_records(
-	    q->arena, q->flow, &q->caller, asked.provider, acting_for(&asked), &answer, &list, &count);
+	    q->arena, q->flow, &q->caller, asked.provider, acting_for(&asked), &answer, &list, &listed);
+	count(q, RECORD_LIST, &answer);
 	if (e.code != OK)
 		return reply_error(q, e);
 	if (!answer.verdict.allow)
 		return reply_refused(q, answer.verdict.why, &answer.revision);
 	text_open(&t, store, sizeof store);
 	text_puts(&t, "{\"records\":[");
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < listed; i++) {
 		text_puts(&t, i > 0 ? "," : "");
 		tell_head(&t, &list[i]);
 		text_puts(&t, "}");
@@ -142,6 +150,7 @@ struct reply call_view_record(struct request *q)
 	if (!read_query(q, false, &asked, &r))
 		return r;
 	struct err e = flow_view_record(q->arena, q->flow, &q->caller, q->id, acting_for(&asked), &answer, &document);
+	count(q, RECORD_VIEW, &answer);
 	if (e.code != OK)
 		return reply_error(q, e);
 	if (!answer.verdict.allow)
@@ -184,6 +193,7 @@ struct reply call_update_record(struct request *q)
 		return r;
 	struct err e = flow_update_record(q->arena, q->flow, &q->caller, q->id, acting_for(&asked), &expected, q->body,
 	    q->body_size, &answer, &document, &problems);
+	count(q, RECORD_UPDATE, &answer);
 	if (e.code == OK && !answer.verdict.allow)
 		return reply_refused(q, answer.verdict.why, &answer.revision);
 	if (e.code == ERR_CONFLICT)
@@ -237,6 +247,7 @@ struct reply call_create_submission(struct request *q)
 	if (e.code == OK)
 		e = flow_create_submission(
 		    q->arena, q->flow, &q->caller, q->id, through, form, json, size, &answer, &document, &problems);
+	count(q, SUBMISSION_CREATE, &answer);
 	if (e.code == OK && !answer.verdict.allow)
 		return reply_refused(q, answer.verdict.why, &answer.revision);
 	if (e.code == ERR_INVALID && problems.count > 0)

@@ -87,11 +87,13 @@ void metrics_decision(struct metrics *m, enum action action, enum reason reason,
 	struct shard *s = mine(m);
 	size_t i = 0;
 
+	add(&s->decisions[action][reason], 1);
+	if (micros < 0)
+		return;
 	while (i < BOUNDS && micros > bounds[i].micros)
 		i++;
-	add(&s->decisions[action][reason], 1);
 	add(&s->latency[i], 1);
-	add(&s->latency_sum, micros > 0 ? (uint64_t)micros : 0);
+	add(&s->latency_sum, (uint64_t)micros);
 }
 
 void metrics_sign_in(struct metrics *m, enum sign_in_outcome outcome, bool unavailable)
@@ -151,7 +153,7 @@ static void tell_latency(const struct metrics *m, struct text *t)
 {
 	uint64_t so_far = 0;
 
-	text_puts(t, "# HELP scfgate_decision_seconds From a request's head to its decision.\n"
+	text_puts(t, "# HELP scfgate_decision_seconds From a request's head to its decision, of the calls that only ask for one.\n"
 	    "# TYPE scfgate_decision_seconds histogram\n");
 	for (size_t i = 0; i <= BOUNDS; i++) {
 		so_far += sum(m, &m->shards[0].latency[i]);

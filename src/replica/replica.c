@@ -34,6 +34,7 @@ struct replica {
 	/* Of the stream's thread. */
 	struct world *building;     /* a full refresh under way */
 	bool deaf;                  /* what is told has no world that it would fit */
+	bool unsure;                /* the connection was lost: what is resumed must be compared with all there is */
 	int64_t load_began;
 	uint32_t generation;
 
@@ -253,6 +254,7 @@ static void swap_in(struct replica *r)
 	SET(r->shrink_alarm, false);
 	SET(r->accept_shrink, false);
 	SET(r->in_doubt, false);
+	r->unsure = false;
 	if (GET(r->loaded))
 		COUNT_UP(r->reloads);
 	SET(r->loaded, true);
@@ -271,6 +273,10 @@ static void on_refreshed(void *self, bool sweep)
 	if (w != r->building) {
 		if (sweep)
 			world_sweep(w);
+		/* A server that was killed may hold a write that it never told anybody of, and resuming will not tell it
+		 * either. What was acknowledged is here, so the resumed world answers until the new one is complete. */
+		if (r->unsure)
+			want_reload(r);
 	} else {
 		world_settle(w);
 		if (GET(r->loaded) && !GET(r->accept_shrink) && has_shrunk(r, r->current, w)) {
@@ -354,6 +360,8 @@ static void *follow(void *self)
 		if (GET(r->closing))
 			break;
 		COUNT_UP(r->reconnects);
+		if (!GET(r->restart))
+			r->unsure = true;
 		if (GET(r->heard) != heard || pause == 0) {
 			pause = PAUSE_LEAST_MS;
 			log_event(LOG_WARNING, "replica.stream_ended", "why=\"%s\"", e.code ? e.what : "stopped");

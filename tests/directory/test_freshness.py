@@ -7,6 +7,8 @@ import pytest
 from ldap.controls.readentry import PostReadControl
 
 from api import SECRET
+from gateway import Gateway
+from world import World
 
 RECORD = "/v1/records/O20240115000001"
 STALE = 2.0  # replica.max_staleness_ms of the tests
@@ -240,6 +242,64 @@ def test_no_wrong_permit_while_slapd_is_killed_stopped_and_restarted(world, gate
                     assert status != 200, f"permitted {asked - begun:.3f} s after the revocation"
     assert set(statuses) <= {200, 403, 503}, statuses
     assert statuses.get(200, 0) > 0 and statuses.get(403, 0) > 0, statuses
+
+
+def crowd(count):
+    """LDIF of so many people of lakeside, each with an approved association."""
+    lakeside, parts = "scfOrgId=lakeside,ou=organizations,@SUFFIX@", []
+    for n in range(count):
+        parts.append(f"dn: uid=crowd{n},ou=people,@SUFFIX@\nobjectClass: inetOrgPerson\nobjectClass: scfPerson\nuid: crowd{n}\ncn: {n}\nsn: {n}\n"
+                     "scfState: active\nscfRealm: local\n")
+        parts.append(f"dn: scfAssociationId=crowd{n},ou=associations,{lakeside}\nobjectClass: scfAssociation\nscfAssociationId: crowd{n}\n"
+                     f"scfUser: uid=crowd{n},ou=people,@SUFFIX@\nscfEmployer: {lakeside}\nscfProvider: {lakeside}\nscfState: approved\n")
+    return "\n".join(parts)
+
+
+def test_after_a_crash_in_a_flood_of_writes_the_replica_is_the_directory_again():
+    """A killed slapd may have stored what it told nobody of, not even those that resume: everything is compared anew."""
+    count, kills = 60, 8
+    with World(extra=crowd(count)) as w, Gateway(w) as g:
+        portal = g.api()
+        portal.token = SECRET
+        stop = threading.Event()
+
+        def flood(number):
+            state = 0
+            while not stop.is_set():
+                try:
+                    admin = w.admin()
+                    while not stop.is_set():
+                        n = state * 7 % count
+                        admin.modify_s(w.association(f"crowd{n}"), [(ldap.MOD_REPLACE, "scfState", [(b"ended", b"approved")[(state + number) % 2]])])
+                        state += 1
+                except (ldap.LDAPError, OSError):
+                    time.sleep(0.01)
+
+        def differences():
+            found = w.admin().search_s(f"ou=associations,{w.organization('lakeside')}", ldap.SCOPE_ONELEVEL, attrlist=["scfState"])
+            found = [(dn, entry) for dn, entry in found if dn.startswith("scfAssociationId=crowd")]
+            assert len(found) == count
+            wrong = []
+            for dn, entry in found:
+                user = dn.split(",")[0].split("=")[1]
+                said = portal.post("/access/v1/evaluation", {"subject": {"type": "user", "id": user}, "action": {"name": "record.view"},
+                                                             "resource": {"type": "record", "id": "O20240115000001"}})
+                if said.status != 200 or said.json["decision"] != (entry["scfState"] == [b"approved"]):
+                    wrong.append((user, entry, said))
+            return wrong
+
+        for _ in range(kills):
+            stop.clear()
+            threads = [threading.Thread(target=flood, args=(n,)) for n in range(4)]
+            for t in threads:
+                t.start()
+            time.sleep(0.3)
+            w.kill9()
+            stop.set()
+            for t in threads:
+                t.join(20)
+            w.start()
+            eventually(lambda: not differences(), 5, "the replica and the directory differ for good")
 
 
 def test_kill9_of_the_gateway_loses_nothing_acknowledged(world, gateway):

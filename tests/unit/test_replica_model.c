@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -564,6 +565,7 @@ int main(void)
 		cmocka_unit_test(readers_never_see_what_is_torn_old_or_freed),
 	};
 
+	alarm(120); /* a test that fails in a read section leaves the other waiting for its end */
 	log_set_level(LOG_ERROR);
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests_name("replica model", tests, NULL, NULL);
