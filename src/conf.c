@@ -43,6 +43,8 @@ static const struct setting settings[] = {
 	{ "directory.bind_dn",             TEXT,   RESTART, AT(directory.bind_dn),              NULL,          0, 0 },
 	{ "directory.password_file",       PATH,   RESTART, AT(directory.password_file),        NULL,          0, 0 },
 	{ "directory.ca_file",             PATH,   RESTART, AT(directory.ca_file),              NULL,          0, 0 },
+	{ "directory.certificate_file",    PATH,   RESTART, AT(directory.certificate_file),     NULL,          0, 0 },
+	{ "directory.key_file",            PATH,   RESTART, AT(directory.key_file),             NULL,          0, 0 },
 	{ "directory.connect_timeout_ms",  NUMBER, RESTART, AT(directory.connect_timeout_ms),   "2000",        50, 60000 },
 	{ "directory.operation_timeout_ms", NUMBER, RESTART, AT(directory.operation_timeout_ms), "3000",       50, 60000 },
 	{ "directory.binds",               NUMBER, RESTART, AT(directory.binds),                "4",           1, 64 },
@@ -298,6 +300,8 @@ static struct err check_together(struct reading *r)
 		return wrong(r, NULL, "log.level: '%s' is none of error, warning, info, debug", c->log_level);
 	if ((c->directory.bind_dn == NULL) != (c->directory.password_file == NULL))
 		return wrong(r, NULL, "directory.bind_dn and directory.password_file go together");
+	if ((c->directory.certificate_file == NULL) != (c->directory.key_file == NULL))
+		return wrong(r, NULL, "directory.certificate_file and directory.key_file go together");
 	if ((c->nppes.uris[0] == NULL) != (c->nppes.people == NULL))
 		return wrong(r, NULL, "nppes.uris and nppes.people go together");
 	for (const char *const *uri = c->directory.uris; *uri != NULL; uri++)

@@ -177,15 +177,15 @@ static bool append(int fd, const char *line, size_t size)
 
 /* ---- lines ---- */
 
-static void put_field(struct text *t, const char *name, const char *value)
-{
-	if (!value)
-		return;
-	text_put(t, ",\"", 2);
-	text_puts(t, name);
-	text_put(t, "\":", 2);
-	text_json(t, value);
-}
+/* Each value is a text; the quote that ends it is the first of what comes next. */
+#define PUT(t, name, value)                                                       \
+	do {                                                                      \
+		const char *value_ = (value);                                     \
+		if (value_ != NULL) {                                             \
+			text_put((t), "\",\"" name "\":\"", sizeof name + 5);      \
+			text_json_inside((t), value_);                            \
+		}                                                                 \
+	} while (0)
 
 /* Everything behind seq and time, after HEAD_ROOM bytes that are left for them. */
 static void put_record(struct text *t, const struct audit_record *r)
@@ -197,29 +197,29 @@ static void put_record(struct text *t, const struct audit_record *r)
 	char revision[REVISION_TEXT];
 
 	text_put(t, room, HEAD_ROOM);
-	put_field(t, "class", (unsigned)r->class < COUNT(classes) ? classes[r->class] : "unknown");
-	put_field(t, "event", r->event);
-	put_field(t, "request_id", r->request_id);
-	put_field(t, "address", r->address);
-	put_field(t, "application", r->application);
-	put_field(t, "actor", r->actor);
-	put_field(t, "claimed", r->claimed);
-	put_field(t, "session", r->session);
-	put_field(t, "action", r->action);
-	put_field(t, "resource_kind", r->resource_kind);
-	put_field(t, "resource", r->resource);
-	put_field(t, "provider", r->provider);
-	put_field(t, "employer", r->employer);
-	put_field(t, "association", r->association);
-	put_field(t, "consent", r->consent);
-	put_field(t, "outcome", r->outcome);
-	put_field(t, "reason", r->reason);
+	PUT(t, "class", (unsigned)r->class < COUNT(classes) ? classes[r->class] : "unknown");
+	PUT(t, "event", r->event);
+	PUT(t, "request_id", r->request_id);
+	PUT(t, "address", r->address);
+	PUT(t, "application", r->application);
+	PUT(t, "actor", r->actor);
+	PUT(t, "claimed", r->claimed);
+	PUT(t, "session", r->session);
+	PUT(t, "action", r->action);
+	PUT(t, "resource_kind", r->resource_kind);
+	PUT(t, "resource", r->resource);
+	PUT(t, "provider", r->provider);
+	PUT(t, "employer", r->employer);
+	PUT(t, "association", r->association);
+	PUT(t, "consent", r->consent);
+	PUT(t, "outcome", r->outcome);
+	PUT(t, "reason", r->reason);
 	if (r->revision && r->revision->micros) {
 		revision_format(r->revision, revision);
-		put_field(t, "revision", revision);
+		PUT(t, "revision", revision);
 	}
-	put_field(t, "detail", r->detail);
-	text_put(t, "}\n", 2);
+	PUT(t, "detail", r->detail);
+	text_put(t, "\"}\n", 3);
 }
 
 /* Writes seq and time right before the rest; where the line begins. */
@@ -234,7 +234,6 @@ static size_t put_head(struct text *t, uint64_t seq)
 	text_int(&head, (int64_t)seq);
 	text_put(&head, ",\"time\":\"", 9);
 	text_puts(&head, when);
-	text_put(&head, "\"", 1);
 	size_t begin = HEAD_ROOM - head.size;
 	memcpy(t->bytes + begin, head.bytes, head.size);
 	text_close(&head);

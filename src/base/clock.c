@@ -16,9 +16,11 @@ static int64_t read_clock(clockid_t which, int64_t per_second)
 	return (int64_t)t.tv_sec * per_second + t.tv_nsec / (1000000000 / per_second);
 }
 
+/* The two that are read most are asked for what the kernel noted at its last tick: a few milliseconds behind at most, at
+ * a fifth of the cost. */
 int64_t clock_now(void)
 {
-	return read_clock(CLOCK_REALTIME, 1);
+	return read_clock(CLOCK_REALTIME_COARSE, 1);
 }
 
 int64_t clock_micros(void)
@@ -28,7 +30,7 @@ int64_t clock_micros(void)
 
 int64_t clock_steady_ms(void)
 {
-	return read_clock(CLOCK_MONOTONIC, 1000);
+	return read_clock(CLOCK_MONOTONIC_COARSE, 1000);
 }
 
 int64_t clock_steady_us(void)

@@ -6,7 +6,7 @@
 
 int64_t clock_now(void);       /* seconds since the epoch, UTC */
 int64_t clock_micros(void);    /* microseconds since the epoch, UTC */
-int64_t clock_steady_ms(void); /* milliseconds, never goes back; comparable within this process only */
+int64_t clock_steady_ms(void); /* milliseconds, to a few; never goes back; comparable within this process only */
 int64_t clock_steady_us(void);
 
 #define CLOCK_TEXT 28

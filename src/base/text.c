@@ -22,10 +22,8 @@ void text_close(struct text *t)
 	*t = (struct text){ 0 };
 }
 
-static void make_room(struct text *t, size_t more)
+[[gnu::noinline]] static void grow(struct text *t, size_t more)
 {
-	if (t->room - t->size > more)
-		return;
 	size_t room = t->room * 2 > t->size + more + 1 ? t->room * 2 : t->size + more + 1;
 	if (t->on_heap) {
 		t->bytes = must_realloc(t->bytes, room);
@@ -37,6 +35,12 @@ static void make_room(struct text *t, size_t more)
 		t->on_heap = true;
 	}
 	t->room = room;
+}
+
+static inline void make_room(struct text *t, size_t more)
+{
+	if (t->room - t->size <= more)
+		grow(t, more);
 }
 
 void text_put(struct text *t, const char *bytes, size_t size)
@@ -118,9 +122,39 @@ bool text_is_utf8(const char *text, size_t size)
 	return true;
 }
 
-static bool needs_escape(unsigned char c)
+/* What stands in a JSON string as it is: printable ASCII but for the quote and the backslash. NUL is none, so that one
+ * look at each byte finds the end as well. */
+static inline bool is_ordinary(unsigned char c)
 {
-	return c < 0x20 || c == '"' || c == '\\' || c >= 0x7f;
+	static const uint64_t bits[4] = { 0xfffffffb00000000, 0x7fffffffefffffff, 0, 0 };
+
+	return bits[c / 64] >> c % 64 & 1;
+}
+
+void text_json_inside(struct text *t, const char *s)
+{
+	const unsigned char *p = (const unsigned char *)s;
+
+	for (;;) {
+		const unsigned char *end = p;
+
+		while (is_ordinary(*end))
+			end++;
+		text_put(t, (const char *)p, (size_t)(end - p));
+		p = end;
+		if (*p == '\0')
+			return;
+		size_t n = *p >= 0x80 ? character(p, strnlen((const char *)p, 4)) : 0;
+		if (n > 1)
+			text_put(t, (const char *)p, n);
+		else if (*p >= 0x80)
+			text_put(t, "\xef\xbf\xbd", 3);
+		else if (*p == '"' || *p == '\\')
+			text_put(t, (char[]){ '\\', (char)*p }, 2);
+		else
+			text_printf(t, "\\u%04x", *p);
+		p += n > 1 ? n : 1;
+	}
 }
 
 void text_json(struct text *t, const char *s)
@@ -129,32 +163,8 @@ void text_json(struct text *t, const char *s)
 		text_put(t, "null", 4);
 		return;
 	}
-	const unsigned char *p = (const unsigned char *)s;
-	size_t left = strlen(s);
-
 	text_put(t, "\"", 1);
-	while (left > 0) {
-		size_t plain = 0;
-
-		while (plain < left && !needs_escape(p[plain]))
-			plain++;
-		text_put(t, (const char *)p, plain);
-		p += plain;
-		left -= plain;
-		if (left == 0)
-			break;
-		size_t n = p[0] >= 0x80 ? character(p, left) : 0;
-		if (n > 1)
-			text_put(t, (const char *)p, n);
-		else if (p[0] >= 0x80)
-			text_put(t, "\xef\xbf\xbd", 3);
-		else if (p[0] == '"' || p[0] == '\\')
-			text_put(t, (char[]){ '\\', (char)p[0] }, 2);
-		else
-			text_printf(t, "\\u%04x", p[0]);
-		p += n > 1 ? n : 1;
-		left -= n > 1 ? n : 1;
-	}
+	text_json_inside(t, s);
 	text_put(t, "\"", 1);
 }
 

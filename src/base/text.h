@@ -23,6 +23,7 @@ void text_puts(struct text *, const char *);
 /* Writes a JSON string with its quotes (RFC 8259 7). Bytes that are not UTF-8 become U+FFFD, so that the result
  * is always one line of valid JSON. NULL writes null. */
 void text_json(struct text *, const char *);
+void text_json_inside(struct text *, const char *); /* without the quotes */
 void text_int(struct text *, int64_t);
 
 bool text_same(const char *, const char *);                  /* both NULL or equal; NULL equals nothing else */

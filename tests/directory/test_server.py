@@ -2,6 +2,7 @@
 serves. Its access rules are in test_acl.py."""
 
 import re
+import subprocess
 import time
 
 import ldap
@@ -286,3 +287,10 @@ def test_a_stopped_server_goes_on_and_a_killed_one_comes_back_with_everything(wo
     world.start()
     assert world.ldaps == where
     assert world.bind("chen").search_s(world.person("chen"), ldap.SCOPE_BASE)[0][1]["mail"] == [b"killed@lakeside.example"]
+
+
+@pytest.mark.parametrize("version, spoken", [("tls1", False), ("tls1_1", False), ("tls1_2", True), ("tls1_3", True)])
+def test_old_versions_of_tls_are_not_spoken(world, version, spoken):
+    said = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{world.ldaps_port}", f"-{version}", "-CAfile", world.ca_file,
+                           "-cipher", "DEFAULT:@SECLEVEL=0"], input="", capture_output=True, text=True, timeout=20).stdout
+    assert ("Verify return code: 0 (ok)" in said and "Cipher is (NONE)" not in said) == spoken, said
