@@ -2,9 +2,9 @@
  * names is compared by whoever asks; two with the same hash are both told.
  *
  * A slot begins with one word, hash above value, so that a reader sees both or neither. Hints may follow: what to
- * fetch from memory ahead of time, never what to rely on. Places follow the hashes' order, so that a table is rebuilt in
- * one pass along both. Most searches end at the first slot: the processor then guesses right and goes on with what the
- * slot says before memory has answered. (Lines of memory as buckets, looked through as a whole, were a quarter slower.) */
+ * fetch from memory ahead of time, never what to rely on. Places follow the hashes' order, so that a table is rebuilt
+ * in one pass along both. Most searches end at the first slot: the processor then guesses right and goes on with what
+ * the slot says before memory has answered. (Buckets of one line, looked at as a whole, were a quarter slower.) */
 #pragma once
 
 #include <stddef.h>

@@ -18,6 +18,7 @@
 #define PAUSE_MOST_MS 500
 #define SHRUNK_PAUSE_MS 10000  /* between reloads that nobody has accepted yet */
 #define MUTE_MOST_MS 60000     /* a server may think so long before it tells the first entry */
+#define MISFITS_LOGGED 20      /* of one load; all are listed */
 #define SMALL 20               /* worlds up to so many entries may shrink as they like */
 
 /* contextCSN as it was told to a question asked at `asked`. */
@@ -177,14 +178,37 @@ static void on_begin(void *self, bool anew)
 	}
 }
 
+static void log_misfit(const struct replica *r, const struct world *w, const char *dn, const char *why)
+{
+	if (w != r->building || w->held[KIND_MISFIT] <= MISFITS_LOGGED)
+		log_event(LOG_WARNING, "replica.misfit", "dn=\"%s\" why=\"%s\"", dn, why);
+}
+
+/* For people: its DN, or as much of a name as can be told. */
+static const char *name_of(struct arena *a, const struct replica *r, unsigned kind, const char *provider,
+    const char *id)
+{
+	bool inner = kind == KIND_ASSOCIATION || kind == KIND_CONSENT || kind == KIND_RECORD || kind == KIND_SUBMISSION;
+
+	if (r->dir && kind < KINDS && id && *id && (!inner || (provider && *provider)))
+		return dir_name_of(a, r->dir, (enum kind)kind, inner ? provider : NULL, id);
+	return arena_printf(a, "%s %s", kind_word((enum kind)kind), id ? id : "");
+}
+
 static void on_entry(void *self, const struct entry *e)
 {
-	struct world *w = target(self);
+	struct replica *r = self;
+	struct world *w = target(r);
 
-	if (w) {
-		world_entry(w, e);
-		changed(self, w);
+	if (!w)
+		return;
+	const char *why = world_entry(w, e);
+	if (why) {
+		struct arena *a = arena_open();
+		log_misfit(r, w, name_of(a, r, e->kind, e->provider, e->id), why);
+		arena_close(a);
 	}
+	changed(r, w);
 }
 
 static void on_misfit(void *self, const struct uuid *uuid, const struct revision *revision, const char *dn,
@@ -194,6 +218,7 @@ static void on_misfit(void *self, const struct uuid *uuid, const struct revision
 
 	if (w) {
 		world_misfit(w, uuid, revision, dn, why);
+		log_misfit(self, w, dn, why);
 		changed(self, w);
 	}
 }
@@ -245,9 +270,13 @@ static void end_world(void *w, size_t size)
 static void swap_in(struct replica *r)
 {
 	struct world *old = r->current, *new = r->building;
+	struct revision reached = revision_of(old);
 
 	r->building = NULL;
 	new->limbo = r->limbo;
+	/* Its own revision is told after it is complete; until then it is at least as new as what it replaces. */
+	if (!new->revision && old->revision && !GET(r->in_doubt))
+		world_reached(new, &reached);
 	SET(r->current, new);
 	limbo_memory(r->limbo, end_world, old, 0);
 	SET(r->load_us, clock_steady_us() - r->load_began);
@@ -273,8 +302,8 @@ static void on_refreshed(void *self, bool sweep)
 	if (w != r->building) {
 		if (sweep)
 			world_sweep(w);
-		/* A server that was killed may hold a write that it never told anybody of, and resuming will not tell it
-		 * either. What was acknowledged is here, so the resumed world answers until the new one is complete. */
+		/* A server that was killed may hold a write that it never told anybody of, and resuming will not tell
+		 * it either. What was acknowledged is here, so the resumed world answers until the new is complete. */
 		if (r->unsure)
 			want_reload(r);
 	} else {
@@ -403,8 +432,8 @@ static void one_beat(struct replica *r, struct heart *h)
 	struct beat b = { .asked = clock_steady_ms() };
 	struct err e = dir_revision(r->dir, &b.seen);
 
-	/* It told us of more than it now says it has: it was restored from a backup. Once may be another server of a pair
-	 * that is a moment behind. */
+	/* It told us of more than it now says it has: it was restored from a backup. Once may be another server of a
+	 * pair that is a moment behind. */
 	h->backwards = e.code || revision_compare(&b.seen, &before) >= 0 ? 0 : h->backwards + 1;
 
 	pthread_mutex_lock(&r->lock);
@@ -616,19 +645,6 @@ void replica_accept_shrink(struct replica *r)
 	pthread_mutex_unlock(&r->lock);
 }
 
-static const char *misfit_name(struct arena *a, const struct replica *r, const struct misfit_entry *m)
-{
-	const char *dn = m->text + m->dn_at, *id = m->text + m->id_at, *provider = m->text + m->provider_at;
-	bool lies_in_one = m->kind == KIND_ASSOCIATION || m->kind == KIND_CONSENT || m->kind == KIND_RECORD ||
-	    m->kind == KIND_SUBMISSION;
-
-	if (*dn)
-		return arena_strdup(a, dn);
-	if (r->dir && m->kind < KINDS && *id && (*provider || !lies_in_one))
-		return dir_name_of(a, r->dir, (enum kind)m->kind, lies_in_one ? provider : NULL, id);
-	return arena_printf(a, "%s %s", kind_word((enum kind)m->kind), id);
-}
-
 size_t replica_misfits(struct arena *a, struct replica *r, struct replica_misfit *out, size_t most)
 {
 	size_t count = 0;
@@ -637,7 +653,9 @@ size_t replica_misfits(struct arena *a, struct replica *r, struct replica_misfit
 	const struct world *w = GET(r->current);
 	for (handle h = world_load(&w->first_misfit); h && count < most; h = world_load(&world_held(w, h)->next)) {
 		const struct misfit_entry *m = world_at(w, h);
-		out[count].dn = misfit_name(a, r, m);
+		const char *dn = m->text + m->dn_at;
+		out[count].dn = *dn ? arena_strdup(a, dn) :
+		    name_of(a, r, m->kind, m->text + m->provider_at, m->text + m->id_at);
 		out[count].why = arena_strdup(a, m->text);
 		out[count++].revision = m->mark.revision;
 	}

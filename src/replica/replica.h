@@ -63,9 +63,9 @@ struct view {
 /* Always enters (leave must follow), and never waits. */
 void replica_enter(struct replica *, struct view *out);
 void replica_leave(struct view *);
-#define WITH_REPLICA(name, replica)                                                                          \
-	for (struct view name [[gnu::cleanup(replica_leave)]], *once_ = (replica_enter((replica), &name), &name); once_; \
-	     once_ = NULL)
+#define WITH_REPLICA(name, replica)                                                                             \
+	for (struct view name [[gnu::cleanup(replica_leave)]], *once_ = (replica_enter((replica), &name), &name); \
+	     once_; once_ = NULL)
 
 /* NULL: the replica knows of none (missing, or not understood). An organization or person that is only mentioned
  * by others is not there. */
@@ -96,7 +96,9 @@ void replica_paths(const struct view *, const struct person *, const struct orga
 bool replica_bars(const struct organization *provider, number employer);
 
 /* Walks, for lists (not for decisions). visit returns false to stop. */
-void replica_sessions_of(const struct view *, number person, bool (*visit)(void *self, const struct session *), void *self);
-void replica_records_of(const struct view *, number provider, bool (*visit)(void *self, const struct record *), void *self);
+void replica_sessions_of(const struct view *, number person, bool (*visit)(void *self, const struct session *),
+    void *self);
+void replica_records_of(const struct view *, number provider, bool (*visit)(void *self, const struct record *),
+    void *self);
 void replica_each_association(const struct view *, bool (*visit)(void *self, const struct association *), void *self);
 void replica_each_consent(const struct view *, bool (*visit)(void *self, const struct consent *), void *self);

@@ -76,7 +76,7 @@ size_t store_bytes(const struct store *s)
 
 static void open_more(struct store *s, size_t need)
 {
-	size_t skew = (HUGE - (uintptr_t)s->base % HUGE) % HUGE; /* keep the end of what is mapped on a huge page's edge */
+	size_t skew = (HUGE - (uintptr_t)s->base % HUGE) % HUGE; /* what is mapped ends on a huge page's edge */
 	size_t end = round_up(s->used + need + s->used / 8, HUGE) + skew;
 
 	if (end > s->reserved)

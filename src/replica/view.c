@@ -29,8 +29,8 @@
 }
 
 /* Everything that a path reads, as far as hints tell: consent_employer are their entries. */
-[[gnu::always_inline]] static inline void fetch_path(const struct world *w, number provider, number employer, handle association,
-    uint64_t consent_employer)
+[[gnu::always_inline]] static inline void fetch_path(const struct world *w, number provider, number employer,
+    handle association, uint64_t consent_employer)
 {
 	struct index_walk bond = index_walk(&w->bonds, index_hash_pair(&w->key, provider, employer));
 
@@ -103,7 +103,8 @@ const struct record *replica_record(const struct view *v, const char *id)
 		fetch_organization(w, (handle)(hints >> 32));
 		__builtin_prefetch(world_cell(&w->organizations, provider));
 		if ((number)last.numbers == provider)
-			fetch_path(w, provider, (number)(last.numbers >> 32), (handle)(last.association >> 32), last.entries);
+			fetch_path(w, provider, (number)(last.numbers >> 32), (handle)(last.association >> 32),
+			    last.entries);
 		const struct record *r = world_at(w, h);
 		if (strcmp(r->id, id) == 0)
 			return r;
@@ -268,7 +269,8 @@ static inline void paths(const struct world *w, const struct person *person, con
 
 	while ((h = index_next(&walk)) != 0) {
 		uint64_t hints = index_hints(&walk, 1);
-		fetch_path(w, provider->no, (number)hints, h & ~MORE, index_both((handle)(hints >> 32), (handle)index_hints(&walk, 2)));
+		fetch_path(w, provider->no, (number)hints, h & ~MORE,
+		    index_both((handle)(hints >> 32), (handle)index_hints(&walk, 2)));
 		const struct association *a = world_at(w, h & ~MORE);
 		if (a->user == person->no && a->provider == provider->no)
 			break;

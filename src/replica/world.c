@@ -82,8 +82,8 @@ number world_organization(struct world *w, const char *id)
 
 static struct index *const *indexes_of(struct world *w, struct index *out[10])
 {
-	struct index *const all[10] = { &w->ties, &w->bonds, &w->records, &w->sessions, &w->submissions, &w->associations,
-		&w->consents, &w->applications, &w->secrets, &w->certificates };
+	struct index *const all[10] = { &w->ties, &w->bonds, &w->records, &w->sessions, &w->submissions,
+		&w->associations, &w->consents, &w->applications, &w->secrets, &w->certificates };
 
 	memcpy(out, all, sizeof all);
 	return out;
@@ -259,7 +259,7 @@ void world_begin(struct world *w)
 	w->refresh++;
 }
 
-void world_entry(struct world *w, const struct entry *e)
+const char *world_entry(struct world *w, const struct entry *e)
 {
 	handle old = find(w, &e->uuid), h = 0;
 
@@ -280,6 +280,7 @@ void world_entry(struct world *w, const struct entry *e)
 	put(w, &e->uuid, h, old);
 	if (w->limbo)
 		move_hand(w);
+	return why;
 }
 
 void world_misfit(struct world *w, const struct uuid *uuid, const struct revision *revision, const char *dn,

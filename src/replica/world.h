@@ -58,7 +58,7 @@ struct world {
 	struct index uuids;
 	handle roles[3];
 	handle first_misfit, last_misfit;                 /* chain, read by others too */
-	bool reload_wanted;                               /* something was told that only a full refresh can put right */
+	bool reload_wanted;                               /* only a full refresh can put right what was told */
 	size_t doubles;                                   /* misfits whose id another entry has */
 	uint32_t hand;                                    /* slot of ties whose hints are set next */
 	size_t held[KINDS_HELD];                          /* read by others too */
@@ -72,7 +72,7 @@ size_t world_count(const struct world *, bool lasting);
 
 /* What the stream tells; see struct dir_listener. */
 void world_begin(struct world *);
-void world_entry(struct world *, const struct entry *);
+const char *world_entry(struct world *, const struct entry *); /* NULL, or why it is a misfit */
 void world_misfit(struct world *, const struct uuid *, const struct revision *, const char *dn, const char *why);
 void world_present(struct world *, const struct uuid *);
 void world_gone(struct world *, const struct uuid *);

@@ -130,7 +130,8 @@ static void load(struct crowd *c, const struct dir_listener *l, uint64_t *longes
 	l->begin(l->self, true);
 	for (uint32_t i = 0; i < c->size; i++) {
 		uid_of(id, i);
-		e = (struct entry){ .kind = KIND_PERSON, .uuid = uuid_of(KIND_PERSON, i), .id = id, .state = STATE_ACTIVE };
+		e = (struct entry){ .kind = KIND_PERSON, .uuid = uuid_of(KIND_PERSON, i), .id = id,
+			.state = STATE_ACTIVE };
 		tell(l, &e, longest);
 	}
 	for (uint32_t i = 0; i < c->employers; i++) {
@@ -161,7 +162,8 @@ static void load(struct crowd *c, const struct dir_listener *l, uint64_t *longes
 				.state = STATE_APPROVED, .employer = employer, .provider = provider, .not_before = 1 };
 			tell(l, &e, longest);
 			record_of(id, i);
-			e = (struct entry){ .kind = KIND_RECORD, .uuid = uuid_of(KIND_RECORD, i), .id = id, .provider = provider };
+			e = (struct entry){ .kind = KIND_RECORD, .uuid = uuid_of(KIND_RECORD, i), .id = id,
+				.provider = provider };
 			tell(l, &e, longest);
 		}
 	}
@@ -338,7 +340,23 @@ static const struct { const char *name; ask_function *ask; } kinds[] = {
 	{ "active", ask_active },
 };
 
-static struct replica *load_world(struct crowd *c, uint32_t size, double per_ns)
+/* "10k", "1M" */
+static const char *world_word(uint32_t size)
+{
+	static char words[2][16];
+	static int next;
+	char *out = words[next++ % 2];
+
+	if (size % 1000000 == 0)
+		snprintf(out, 16, "%uM", size / 1000000);
+	else if (size % 1000 == 0)
+		snprintf(out, 16, "%uk", size / 1000);
+	else
+		snprintf(out, 16, "%u", size);
+	return out;
+}
+
+static struct replica *load_world(struct crowd *c, uint32_t size, double per_ns, bool large)
 {
 	uint64_t longest = 0;
 	struct replica *r = NULL;
@@ -355,17 +373,20 @@ static struct replica *load_world(struct crowd *c, uint32_t size, double per_ns)
 	load(c, &l, &longest);
 	double took = (double)(clock_steady_us() - began) / 1e6;
 	replica_status(r, &status);
-	printf("{\"bench\":\"replica.load\",\"size\":%u,\"entries\":%zu,\"seconds\":%.3f,\"entries_per_second\":%.0f,"
-	    "\"longest_entry_us\":%.0f,\"bytes_per_entry\":%.1f,\"resident_per_entry\":%.1f}\n", size, status.entries, took,
-	    (double)status.entries / took, (double)longest / per_ns / 1000, (double)status.bytes / (double)status.entries,
+	printf("{\"bench\":\"P5\",\"world\":\"%s\",\"entries\":%zu,\"seconds\":%.3f,\"entries_per_second\":%.0f,"
+	    "\"longest_entry_us\":%.0f}\n", world_word(size), status.entries, took, (double)status.entries / took,
+	    (double)longest / per_ns / 1000);
+	printf("{\"bench\":\"%s\",\"world\":\"%s\",\"entries\":%zu,\"bytes_per_entry\":%.1f,"
+	    "\"resident_per_entry\":%.1f}\n", large ? "P6" : "P6.small", world_word(size), status.entries, (double)status.bytes / (double)status.entries,
 	    (double)(resident() - before) / (double)status.entries);
 	return r;
 }
 
-static void print_result(uint32_t size, const char *questions, const struct result *r)
+static void print_result(uint32_t size, const char *skew, const struct result *r)
 {
-	printf("{\"bench\":\"replica.decide\",\"size\":%u,\"questions\":\"%s\",\"p50_ns\":%.0f,\"p99_ns\":%.0f,\"mean_ns\":%.0f,"
-	    "\"throughput_ns\":%.0f,\"permits\":%.3f}\n", size, questions, r->p50, r->p99, r->mean, r->through, r->permits);
+	printf("{\"bench\":\"P2\",\"world\":\"%s\",\"skew\":\"%s\",\"p50_ns\":%.0f,\"p99_ns\":%.0f,\"mean_ns\":%.0f,"
+	    "\"throughput_ns\":%.0f,\"permits\":%.3f}\n", world_word(size), skew, r->p50, r->p99, r->mean,
+	    r->through, r->permits);
 }
 
 int main(int argc, char **argv)
@@ -383,7 +404,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	for (int w = 0; w < 2; w++)
-		replicas[w] = load_world(&crowds[w], sizes[w], per_ns);
+		replicas[w] = load_world(&crowds[w], sizes[w], per_ns, w == 1);
 	for (int64_t end = clock_steady_ms() + (int64_t)(seconds * 1000); clock_steady_ms() < end; memory_turn(&memory))
 		for (size_t i = 0; i < COUNT(kinds); i++)
 			for (int w = 0; w < 2; w++)
@@ -395,7 +416,7 @@ int main(int argc, char **argv)
 			r[w] = result_of(&tallies[i][w], per_ns);
 			print_result(sizes[w], kinds[i].name, &r[w]);
 		}
-		printf("{\"bench\":\"replica.ratio\",\"questions\":\"%s\",\"p50\":%.2f,\"mean\":%.2f,\"throughput\":%.2f}\n",
+		printf("{\"bench\":\"P2.ratio\",\"skew\":\"%s\",\"p50\":%.2f,\"mean\":%.2f,\"throughput\":%.2f}\n",
 		    kinds[i].name, r[1].p50 / r[0].p50, r[1].mean / r[0].mean, r[1].through / r[0].through);
 	}
 	for (int w = 0; w < 2; w++) {

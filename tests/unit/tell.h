@@ -66,9 +66,11 @@ static inline void tell_reached(const struct dir_listener *l, int64_t revision)
 }
 
 #define PERSON(uid) (struct entry){ .kind = KIND_PERSON, .id = (uid), .state = STATE_ACTIVE }
-#define ORGANIZATION(org, ao, ...)                                                                            \
+#define ORGANIZATION(org, ao) BARRING(org, ao, NULL)
+#define BARRING(org, ao, ...)                                                                                 \
 	(struct entry){ .kind = KIND_ORGANIZATION, .id = (org), .state = STATE_ACTIVE, .is_employer = true, \
-		.provider_kind = PROVIDER_ORGANIZATION, .official = (ao), __VA_ARGS__ }
+		.provider_kind = PROVIDER_ORGANIZATION, .official = (ao),                                     \
+		.barred = (const char *const[]){ __VA_ARGS__, NULL } }
 #define ASSOCIATION(name, u, e, p, s) \
 	(struct entry){ .kind = KIND_ASSOCIATION, .id = (name), .user = (u), .employer = (e), .provider = (p), .state = (s) }
 #define CONSENT(name, p, e, s) \

@@ -174,6 +174,14 @@ static bool has_reloaded(struct replica *r)
 	return status.reloads > 0 && status.fresh;
 }
 
+static bool is_at_500(struct replica *r)
+{
+	struct replica_status status;
+
+	replica_status(r, &status);
+	return status.revision.micros == 500;
+}
+
 /* How long until it is so; a test fails after 5 s. */
 static int64_t until(struct replica *r, bool (*so)(struct replica *))
 {
@@ -229,8 +237,9 @@ static void stale_when_the_directory_does_not_answer(void **state)
 		assert_non_null(replica_person(&v, "user-1")); /* what it knew, for whoever explains */
 	DIRECTORY(directory.down = false);
 	until(r, is_fresh);
+	until(r, has_reloaded); /* behind what was resumed: a killed server may not have told everything */
 	replica_status(r, &status);
-	assert_true(status.reconnects > 0 && status.reloads == 0);
+	assert_true(status.reconnects > 0);
 	replica_close(r);
 }
 
@@ -253,15 +262,13 @@ static void a_directory_that_went_back_is_loaded_again(void **state)
 {
 	(void)state;
 	struct replica *r = open_replica();
-	struct revision old = revision_no(500);
 
 	until(r, is_fresh);
 	DIRECTORY(directory.revision = 500; directory.people = 90; directory.mute = true);
 	until(r, has_reloaded);
-	WITH_REPLICA(v, r) {
-		assert_int_equal(revision_compare(&v.revision, &old), 0);
+	until(r, is_at_500);
+	WITH_REPLICA(v, r)
 		assert_null(replica_person(&v, "user-95"));
-	}
 	throughout(r, STALENESS, is_fresh);
 	replica_close(r);
 }
