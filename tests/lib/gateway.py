@@ -163,10 +163,15 @@ class Gateway:
         return Api(self.port, self.ca, **more)
 
     def signed_in(self, username, **more):
-        """A client that has signed in; fails the test if it cannot."""
+        """A client that has signed in; fails the test if it cannot. On a machine whose disk stalls, the directory may be
+        too late for a moment and the answer is 503, as it must be: that is asked again."""
         api = self.api(**more)
         answer = api.login(username)
-        assert answer.status == 200, f"{username} cannot sign in: {answer}"
+        end = time.monotonic() + 10
+        while answer.status == 503 and time.monotonic() < end:
+            time.sleep(0.1)
+            answer = api.login(username)
+        assert answer.status == 200, f"{username} cannot sign in: {answer}\n{self.log.read_text(errors='replace')[-3000:]}"
         return api
 
     def hup(self):
