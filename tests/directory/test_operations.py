@@ -1,6 +1,8 @@
 """Running it: checks of the configuration, reload, drain, limits, health, and an audit log that cannot be written."""
 import json
+import os
 import re
+import signal
 import socket
 import ssl
 import subprocess
@@ -232,7 +234,7 @@ def test_it_goes_into_the_background_and_says_when_it_is_there(world, tmp_path):
     text = (tmp_path / "err").read_text()
     assert done.returncode == 0, text
     pid = int(re.search(r"pid=(\d+)", text).group(1))
-    subprocess.run(["kill", str(pid)], check=True)
+    os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + 10
     while " stop.begun " not in (tmp_path / "err").read_text():
         assert time.monotonic() < deadline
