@@ -311,13 +311,20 @@ static void an_address_has_so_many_connections(void **unused)
 	(void)unused;
 	s.connections_per_address = 3;
 	assert_int_equal(http_reload(w.http, &s).code, OK);
-	for (int i = 0; i < 4; i++) {
-		lines[i] = line_open(NULL, NULL, NULL);
-		open += !lines[i]->closed;
+	/* A connection that was closed here may still be counted there for a moment. */
+	for (int tries = 0; tries < 100 && open != 3; tries++) {
+		open = 0;
+		for (int i = 0; i < 4; i++) {
+			lines[i] = line_open(NULL, NULL, NULL);
+			open += !lines[i]->closed;
+		}
+		for (int i = 0; i < 4; i++)
+			line_close(lines[i]);
+		assert_true(open <= 3);
+		if (open != 3)
+			nanosleep(&(struct timespec){ 0, 20000000 }, NULL);
 	}
 	assert_int_equal(open, 3);
-	for (int i = 0; i < 4; i++)
-		line_close(lines[i]);
 	s = settings();
 	assert_int_equal(http_reload(w.http, &s).code, OK);
 }
