@@ -21,9 +21,9 @@ class Teller:
     def __init__(self):
         self.number = 0
 
-    def say(self, text):
+    def say(self, text, answer=None):
         self.number += 1
-        print(f"{self.number:2}  {text}", flush=True)
+        print(f"{self.number:2}  {text:84} {told(answer)}" if answer else f"{self.number:2}  {text}", flush=True)
 
 
 def until(api, status, begun):
@@ -48,12 +48,12 @@ def main():
         t.say(f"a private directory with the sample world and a gateway over it run after {time.perf_counter() - begun:.2f} s")
         t.say("O20240115000001 is a record of lakeside; chen and novak both have an approved association with lakeside")
         chen = g.signed_in("chen")
-        t.say(f"chen is lakeside's own employee, and lakeside consents to itself: he sees it        {told(chen.get(RECORD))}")
+        t.say(f"chen is lakeside's own employee, and lakeside consents to itself: he sees it", chen.get(RECORD))
         novak = g.signed_in("novak")
-        t.say(f"novak works for harbor, and there is no consent form (lakeside → harbor): no       {told(novak.get(RECORD))}")
+        t.say(f"novak works for harbor, and there is no consent form (lakeside → harbor): no", novak.get(RECORD))
         rivera = g.signed_in("rivera")
-        t.say(f"rivera is lakeside's Authorized Official; the form (lakeside → lakeside) lets her   {told(rivera.get(RECORD))}")
-        t.say(f"an outsider does not even learn that it exists                                     {told(g.signed_in('outsider').get(RECORD))}")
+        t.say(f"rivera is lakeside's Authorized Official; the form (lakeside → lakeside) lets her", rivera.get(RECORD))
+        t.say(f"an outsider does not even learn that it exists", g.signed_in('outsider').get(RECORD))
         consent = w.consent("c-lakeside-harbor")
         admin.add_s(consent, ldap.modlist.addModlist({
             "objectClass": [b"scfConsent"], "scfConsentId": [b"c-lakeside-harbor"], "scfState": [b"signed"],
@@ -61,22 +61,22 @@ def main():
         pending = until(novak, 403, time.perf_counter())[0]
         while pending.reason == "no_consent":
             pending = novak.get(RECORD)
-        t.say(f"rivera signs a consent form for harbor; unless the help desk approves it: no        {told(pending)}")
-        admin.modify_s(consent, [(ldap.MOD_REPLACE, "scfState", b"approved")])
+        t.say(f"rivera signs a consent form for harbor; unless the help desk approves it: no", pending)
+        w.set_state(consent, "approved")
         answer, elapsed = until(novak, 200, time.perf_counter())
-        t.say(f"the help desk approves it (an ldapmodify): novak sees it {elapsed:.1f} ms later             {told(answer)}")
+        t.say(f"the help desk approves it, by ldapmodify: {elapsed:.1f} ms after its return novak sees it", answer)
         admin.modify_s(consent, [(ldap.MOD_REPLACE, "scfState", b"revoked")])
         answer, elapsed = until(novak, 403, time.perf_counter())
-        t.say(f"it is revoked: {elapsed:.1f} ms later, in the same session, novak does not                  {told(answer)}")
-        admin.modify_s(w.organization("lakeside"), [(ldap.MOD_REPLACE, "scfBarredEmployer", w.organization("meridian").encode())])
+        t.say(f"it is revoked, by ldapmodify: {elapsed:.1f} ms later, in the same session, he does not", answer)
+        w.set_values(w.organization("lakeside"), "scfBarredEmployer", w.organization("meridian"))
         okafor = g.signed_in("okafor")
-        t.say(f"lakeside bars meridian: okafor is out, with everybody of meridian                   {told(okafor.get(RECORD))}")
+        t.say(f"lakeside bars meridian: okafor is out, with everybody of meridian", okafor.get(RECORD))
         w.sigstop()
         time.sleep(2.5)
-        t.say(f"the directory hangs: after max_staleness nobody sees anything, chen neither         {told(chen.get(RECORD))}")
+        t.say(f"the directory hangs: after max_staleness nobody sees anything, chen neither", chen.get(RECORD))
         w.sigcont()
         answer, elapsed = until(chen, 200, time.perf_counter())
-        t.say(f"it goes on: {elapsed:.0f} ms later chen sees it again                                       {told(answer)}")
+        t.say(f"it goes on: {elapsed:.0f} ms later chen sees it again", answer)
         t.say(f"{len(g.audit_lines())} lines in the audit log say who did what, and on which entries each answer rests")
 
 
