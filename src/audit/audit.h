@@ -39,7 +39,7 @@ enum audit_class { AUDIT_DECISION, AUDIT_SIGN_IN, AUDIT_CHANGE };
 /* Texts are borrowed; NULL fields are left out. Nothing secret belongs in here. */
 struct audit_record {
 	enum audit_class class;
-	const char *event;      /* "decision", "sign_in", "sign_out", "record.update", … */
+	const char *event;      /* "decision", "sign_out", "record.update", …; left out where it is the word of the class */
 	const char *request_id; /* shared with the log and the answer */
 	const char *address;    /* of the client */
 	const char *application;/* the calling application, if any */

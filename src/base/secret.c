@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -33,22 +34,42 @@ static void to_hex(const unsigned char digest[32], char out[DIGEST_TEXT])
 	out[64] = '\0';
 }
 
-/* SHA256() of OpenSSL 3 looks the algorithm up at each call; the fetched one is kept for the life of the process. */
+/* SHA256() of OpenSSL 3 looks the algorithm up and makes a context at each call: one of each thread is kept instead, and
+ * given back when the thread ends. */
+static pthread_key_t context_key;
+static pthread_once_t context_once = PTHREAD_ONCE_INIT;
+static EVP_MD *sha256;
+
+static void context_free(void *context)
+{
+	EVP_MD_CTX_free(context);
+}
+
+static void context_prepare(void)
+{
+	sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	if (sha256 == NULL || pthread_key_create(&context_key, context_free) != 0) {
+		fputs("scfgated: SHA-256 is not available\n", stderr);
+		abort();
+	}
+}
+
+static EVP_MD_CTX *context(void)
+{
+	pthread_once(&context_once, context_prepare);
+	EVP_MD_CTX *c = pthread_getspecific(context_key);
+	if (c == NULL && ((c = EVP_MD_CTX_new()) == NULL || pthread_setspecific(context_key, c) != 0)) {
+		fputs("scfgated: out of memory\n", stderr);
+		abort();
+	}
+	return c;
+}
+
 void secret_digest_bytes(const void *data, size_t size, unsigned char out[32])
 {
-	static EVP_MD *kept;
-	EVP_MD *md = __atomic_load_n(&kept, __ATOMIC_ACQUIRE);
+	EVP_MD_CTX *c = context();
 
-	if (md == NULL) {
-		EVP_MD *none = NULL;
-
-		md = EVP_MD_fetch(NULL, "SHA256", NULL);
-		if (md != NULL && !__atomic_compare_exchange_n(&kept, &none, md, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-			EVP_MD_free(md);
-			md = none;
-		}
-	}
-	if (md == NULL || EVP_Digest(data, size, out, NULL, md, NULL) != 1) {
+	if (EVP_DigestInit_ex2(c, sha256, NULL) != 1 || EVP_DigestUpdate(c, data, size) != 1 || EVP_DigestFinal_ex(c, out, NULL) != 1) {
 		fputs("scfgated: SHA-256 is not available\n", stderr);
 		abort();
 	}

@@ -188,7 +188,7 @@ def test_35_what_a_stranger_says_stays_one_line(gateway):
     parsed = [json.loads(line) for line in lines[:-1]]
     assert [p["seq"] for p in parsed] == list(range(parsed[0]["seq"], parsed[0]["seq"] + len(parsed)))
     mine = [p for p in parsed if p.get("address") == "127.0.0.70"]
-    assert len(mine) == 1 and mine[0]["event"] == "sign_in" and mine[0]["outcome"] != "ok" and "actor" not in mine[0]
+    assert len(mine) == 1 and mine[0]["class"] == "sign_in" and mine[0]["outcome"] != "ok" and "actor" not in mine[0]
     assert "\x1b" not in gateway.log.read_text(errors="replace")
 
 

@@ -510,7 +510,7 @@ static void each_decision_is_one_line_with_the_real_reason_and_the_path(void **u
 	ask(&(struct question)Q("okafor", RECORD_VIEW, "record", "O20240115000001"));
 	{
 		json_auto *line = last_line(&before);
-		expect_member(line, "event", "decision");
+		expect_member(line, "class", "decision");
 		expect_member(line, "request_id", "r-1");
 		expect_member(line, "application", "portal");
 		expect_member(line, "actor", "okafor");
