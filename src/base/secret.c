@@ -23,7 +23,7 @@ bool secret_equal(const void *a, const void *b, size_t size)
 	return CRYPTO_memcmp(a, b, size) == 0;
 }
 
-static void to_hex(const unsigned char digest[32], char out[DIGEST_TEXT])
+void secret_hex(const unsigned char digest[32], char out[DIGEST_TEXT])
 {
 	static const char hex[] = "0123456789abcdef";
 
@@ -80,7 +80,7 @@ void secret_digest(const void *data, size_t size, char out[DIGEST_TEXT])
 	unsigned char digest[32];
 
 	secret_digest_bytes(data, size, digest);
-	to_hex(digest, out);
+	secret_hex(digest, out);
 }
 
 void secret_mac(const void *key, size_t key_size, const void *data, size_t size, char out[DIGEST_TEXT])
@@ -92,7 +92,7 @@ void secret_mac(const void *key, size_t key_size, const void *data, size_t size,
 		fputs("scfgated: HMAC-SHA-256 is not available\n", stderr);
 		abort();
 	}
-	to_hex(mac, out);
+	secret_hex(mac, out);
 }
 
 void random_bytes(void *out, size_t size)

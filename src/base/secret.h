@@ -9,6 +9,8 @@ void secret_wipe(void *, size_t size);
 bool secret_equal(const void *, const void *, size_t size); /* time depends on size only */
 
 #define DIGEST_TEXT 65
+/* 32 bytes as 64 lower-case hex digits. */
+void secret_hex(const unsigned char bytes[32], char out[DIGEST_TEXT]);
 /* SHA-256, as 64 lower-case hex digits. */
 void secret_digest(const void *, size_t size, char out[DIGEST_TEXT]);
 void secret_digest_bytes(const void *, size_t size, unsigned char out[32]);

@@ -42,7 +42,6 @@ struct audit_record session_record(const struct caller *, enum audit_class, cons
     char held[SHORT_SESSION]);
 /* ok: it may be used now; else why not. */
 enum reason session_judge(const struct flow *, const struct session *, const struct person *, int64_t now);
-void session_hex_of(const unsigned char digest[32], char out[DIGEST_TEXT]);
 bool session_digest_of(const char *hex, unsigned char out[32]);
 bool session_is_token(const char *);
 /* Ends a session in the directory. One that has ended already, or is not there, is no error; then *out is left. */

@@ -38,7 +38,7 @@ static void write_uses(struct arena *a, struct flow *f)
 	    uses_next_due(f->uses, &place, clock_now(), flow_set(&f->set.session_touch_s), &use)) {
 		char id[DIGEST_TEXT];
 
-		session_hex_of(use.digest, id);
+		secret_hex(use.digest, id);
 		struct entry to = { .kind = KIND_SESSION, .id = id, .seen_at = use.at };
 		struct err e = dir_update(a, f->dir, NULL, &to, FIELD_SEEN_AT, &guard, &written);
 		arena_reset(a);

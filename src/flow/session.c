@@ -50,17 +50,6 @@ bool session_is_token(const char *token)
 	return all;
 }
 
-void session_hex_of(const unsigned char digest[32], char out[DIGEST_TEXT])
-{
-	static const char hex[] = "0123456789abcdef";
-
-	for (int i = 0; i < 32; i++) {
-		out[2 * i] = hex[digest[i] >> 4];
-		out[2 * i + 1] = hex[digest[i] & 15];
-	}
-	out[DIGEST_TEXT - 1] = '\0';
-}
-
 /* Lower case only: an id has one spelling. */
 bool session_digest_of(const char *hex, unsigned char out[32])
 {
@@ -128,7 +117,7 @@ enum reason flow_recognize(struct flow *f, const char *token, struct caller *c)
 	}
 	if (why != REASON_OK)
 		return why;
-	session_hex_of(digest, c->session);
+	secret_hex(digest, c->session);
 	uses_note(f->uses, digest, seen_at, now);
 	return REASON_OK;
 }
@@ -249,7 +238,7 @@ static bool collect(void *self, const struct session *s)
 			return true;
 	}
 	int64_t last = uses_last(own->flow->uses, s->digest);
-	session_hex_of(s->digest, own->list[at].id);
+	secret_hex(s->digest, own->list[at].id);
 	own->list[at].started_at = s->started_at;
 	own->list[at].seen_at = last > s->seen_at ? last : s->seen_at;
 	own->list[at].expires = s->expires;

@@ -57,7 +57,7 @@ static void check_replica(struct checkup *c, struct request *q)
 		    "a reload was implausibly small and was refused; an administrator must look");
 	if (s.misfits > 0)
 		check(c, "misfits", WARN,
-		    arena_printf(q->arena, "%zu entries are not understood; scfgate doctor lists them", s.misfits));
+		    arena_printf(q->arena, "%zu entries are not understood; the log names each as replica.misfit", s.misfits));
 }
 
 static void check_certificate(struct checkup *c, struct request *q)

@@ -50,7 +50,7 @@ void replica_accept_shrink(struct replica *);
 struct err replica_wait(struct replica *, const struct revision *, int timeout_ms);
 bool replica_has_reached(struct replica *, const struct revision *);
 
-/* Tells the misfits, oldest first, at most COUNT; for health and doctor. Texts are in the arena. */
+/* Tells the misfits, oldest first, at most COUNT; for whoever must mend them. Texts are in the arena. */
 struct replica_misfit { const char *dn, *why; struct revision revision; };
 size_t replica_misfits(struct arena *, struct replica *, struct replica_misfit *out, size_t most);
 
