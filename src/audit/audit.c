@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,6 +22,8 @@
 enum {
 	HEAD_ROOM = 80,            /* for {"seq":…,"time":"…", which is known last and stands first */
 	LINE_MOST = 64 * 1024,
+	KEPT_MOST = 128,           /* lines that one thread keeps back */
+	KEPT_ROOM = 256 * 1024,    /* and their bytes */
 	TAIL_MOST = 1024 * 1024,   /* of an existing file: holds its last line, and a torn one behind it */
 	LOOK_MS = 1000,            /* how often the file is looked after */
 	PROBE_MS = 100,            /* how often writing is tried again after it failed */
@@ -55,6 +58,16 @@ struct audit {
 	pthread_t syncer;
 	int64_t looked_at;     /* the syncer's own: steady ms */
 };
+
+/* Lines of one thread that are not written yet, each behind HEAD_ROOM bytes for its head. */
+struct audit_kept {
+	struct audit *audit;
+	bool lost;                 /* some could not be written: the answers of all that were kept with them must not leave */
+	size_t count, size;
+	struct { size_t at, size; } lines[KEPT_MOST];
+	char bytes[KEPT_ROOM];
+};
+static _Thread_local struct audit_kept *keeping;
 
 /* ---- the file ---- */
 
@@ -159,14 +172,14 @@ static struct err open_file(const char *file, int *out, uint64_t *seq)
 	return SUCCESS;
 }
 
-/* All of the line or nothing of it. */
-static bool append(int fd, const char *line, size_t size)
+/* All of the lines or nothing of them. */
+static bool append(int fd, const struct iovec *lines, size_t count, size_t size)
 {
 	ssize_t written;
 	struct stat st;
 
 	do
-		written = write(fd, line, size);
+		written = count == 1 ? write(fd, lines->iov_base, size) : writev(fd, lines, (int)count);
 	while (written < 0 && errno == EINTR);
 	if (written == (ssize_t)size)
 		return true;
@@ -241,8 +254,8 @@ static const char *time_text(struct audit *a)
 	return a->when;
 }
 
-/* Writes seq and time right before the rest; where the line begins. */
-static size_t put_head(struct text *t, uint64_t seq, const char *when)
+/* Writes seq and time right before the rest, into the last of HEAD_ROOM bytes; where the line begins. */
+static struct iovec put_head(char *room, size_t size, uint64_t seq, const char *when)
 {
 	char store[HEAD_ROOM];
 	struct text head;
@@ -253,9 +266,9 @@ static size_t put_head(struct text *t, uint64_t seq, const char *when)
 	text_put(&head, ",\"time\":\"", 9);
 	text_puts(&head, when);
 	size_t begin = HEAD_ROOM - head.size;
-	memcpy(t->bytes + begin, head.bytes, head.size);
+	memcpy(room + begin, head.bytes, head.size);
 	text_close(&head);
-	return begin;
+	return (struct iovec){ room + begin, size - begin };
 }
 
 /* ---- writing; the mutex is held ---- */
@@ -270,12 +283,18 @@ static void fail(struct audit *a, const char *why, int cause)
 	a->failing = why;
 }
 
-static bool write_line(struct audit *a, struct text *t)
+/* lines without their heads, which are given here. */
+static bool write_lines(struct audit *a, struct iovec *lines, size_t count)
 {
-	size_t begin = put_head(t, a->seq + 1, time_text(a));
+	const char *when = time_text(a);
+	size_t size = 0;
 
-	if (append(a->fd, t->bytes + begin, t->size - begin)) {
-		a->seq++;
+	for (size_t i = 0; i < count; i++) {
+		lines[i] = put_head(lines[i].iov_base, lines[i].iov_len, a->seq + 1 + i, when);
+		size += lines[i].iov_len;
+	}
+	if (append(a->fd, lines, count, size)) {
+		a->seq += count;
 		a->dirty = true;
 		return true;
 	}
@@ -284,6 +303,11 @@ static bool write_line(struct audit *a, struct text *t)
 		a->must_reopen = true; /* a torn line may be left: opening cuts it */
 	fail(a, full ? "the audit log has no space" : "the audit log cannot be written", errno);
 	return false;
+}
+
+static bool write_line(struct audit *a, struct text *t)
+{
+	return write_lines(a, &(struct iovec){ t->bytes, t->size }, 1);
 }
 
 static bool write_locked(struct audit *a, struct text *t, bool wait)
@@ -310,6 +334,86 @@ static bool write_locked(struct audit *a, struct text *t, bool wait)
 	return true;
 }
 
+/* ---- lines that are kept back ---- */
+
+struct audit_kept *audit_kept_open(struct audit *a)
+{
+	struct audit_kept *k = must_alloc(sizeof *k);
+
+	k->audit = a;
+	return k;
+}
+
+void audit_kept_close(struct audit_kept *k)
+{
+	free(k);
+}
+
+void audit_keep(struct audit_kept *k)
+{
+	keeping = k;
+}
+
+bool audit_has_kept(const struct audit_kept *k)
+{
+	return k->count > 0 || k->lost;
+}
+
+static const char *write_kept(struct audit_kept *k)
+{
+	struct audit *a = k->audit;
+	struct iovec lines[KEPT_MOST];
+	const char *why = NULL;
+
+	for (size_t i = 0; i < k->count; i++)
+		lines[i] = (struct iovec){ k->bytes + k->lines[i].at, k->lines[i].size };
+	pthread_mutex_lock(&a->mutex);
+	if (a->failing || !write_lines(a, lines, k->count)) {
+		a->refused_now += k->count;
+		a->status.refused += k->count;
+		why = a->failing;
+		k->lost = true;
+	} else {
+		a->status.records += k->count;
+	}
+	pthread_mutex_unlock(&a->mutex);
+	k->count = k->size = 0;
+	return why;
+}
+
+struct err audit_write_kept(struct audit_kept *k)
+{
+	const char *why = k->count > 0 ? write_kept(k) : NULL;
+	bool lost = k->lost;
+
+	k->lost = false;
+	if (lost)
+		return FAIL(ERR_UNAVAILABLE, why != NULL ? why : "the audit log cannot be written");
+	return SUCCESS;
+}
+
+static struct err keep_line(struct audit_kept *k, const struct text *t)
+{
+	struct audit *a = k->audit;
+
+	if (k->count == KEPT_MOST || k->size + t->size > KEPT_ROOM)
+		write_kept(k);
+	pthread_mutex_lock(&a->mutex);
+	const char *why = a->failing;
+	if (why != NULL) {
+		a->refused_now++;
+		a->status.refused++;
+	}
+	pthread_mutex_unlock(&a->mutex);
+	if (why != NULL)
+		return FAIL(ERR_UNAVAILABLE, why);
+	memcpy(k->bytes + k->size, t->bytes, t->size);
+	k->lines[k->count].at = k->size;
+	k->lines[k->count++].size = t->size;
+	k->size += t->size;
+	return SUCCESS;
+}
+
 struct err audit_write(struct audit *a, const struct audit_record *record)
 {
 	char store[2048];
@@ -323,6 +427,11 @@ struct err audit_write(struct audit *a, const struct audit_record *record)
 	if (t.size > LINE_MOST) {
 		text_close(&t);
 		return FAIL(ERR_INVALID, "too long to be recorded");
+	}
+	if (keeping != NULL && keeping->audit == a && record->class == AUDIT_DECISION) {
+		struct err e = keep_line(keeping, &t);
+		text_close(&t);
+		return e;
 	}
 	pthread_mutex_lock(&a->mutex);
 	if (!write_locked(a, &t, record->class != AUDIT_DECISION))

@@ -60,3 +60,14 @@ struct audit_record {
  * on disk (others; one fsync serves all that wait). ERR_UNAVAILABLE: it is not there and leaves no torn line (after
  * an error of the disk, a whole line may remain of an act that did not happen). */
 struct err audit_write(struct audit *, const struct audit_record *);
+
+/* A thread that answers many at once may keep its decisions back, to have them written together: one system call for
+ * all of them. Whoever does so must let no answer leave before audit_write_kept has succeeded. */
+struct audit_kept;
+struct audit_kept *audit_kept_open(struct audit *);
+void audit_kept_close(struct audit_kept *);
+/* From now on decisions of this thread are kept; with NULL they are written at once again. */
+void audit_keep(struct audit_kept *);
+bool audit_has_kept(const struct audit_kept *);
+/* Writes what was kept, all or nothing. An error: of none of them an answer may leave. */
+struct err audit_write_kept(struct audit_kept *);

@@ -21,7 +21,8 @@ static struct policy *policy_now(struct http *http)
 	return p;
 }
 
-struct client *client_open(struct http *http, const struct sockaddr *from, int fd, gnutls_session_t session)
+struct client *client_open(struct http *http, const struct sockaddr *from, int fd, gnutls_session_t session,
+    struct round *round)
 {
 	struct client *c = must_alloc(sizeof *c);
 
@@ -33,7 +34,7 @@ struct client *client_open(struct http *http, const struct sockaddr *from, int f
 	address_format(&c->address, c->address_text);
 	address_connected(http->book, &c->address);
 	if (session != NULL)
-		tls_begin(&c->tls, session, fd, c->policy->keys, http->tickets);
+		tls_begin(&c->tls, session, fd, c->policy->keys, http->tickets, round);
 	/* Complete before the keeper can see it. */
 	pthread_mutex_lock(&http->lock);
 	c->next = http->clients;

@@ -1,9 +1,11 @@
 /* The door itself: opens and closes the two listeners, and leads requests of the HTTP library through their steps. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <malloc.h>
 #include <microhttpd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "http/round.h"
 #include "http/server.h"
 
 #include "base/banned.h"
@@ -28,14 +31,15 @@ static struct client *client_of(struct MHD_Connection *connection)
 	return info != NULL ? info->socket_context : NULL;
 }
 
-static struct client *connection_begins(struct http *http, struct MHD_Connection *connection)
+static struct client *connection_begins(struct door *door, struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *from = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	const union MHD_ConnectionInfo *fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	const union MHD_ConnectionInfo *session =
 	    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
 
-	return client_open(http, from->client_addr, fd->connect_fd, session != NULL ? session->tls_session : NULL);
+	return client_open(door->http, from->client_addr, fd->connect_fd, session != NULL ? session->tls_session : NULL,
+	    door->round);
 }
 
 static void connection_changes(void *self, struct MHD_Connection *connection, void **context,
@@ -103,6 +107,9 @@ static void head_known(struct request *q, const char *url, const char *method, c
 	MHD_get_connection_values_n(q->connection, MHD_HEADER_KIND, take_header, &q->head);
 	if (exact && url != method + strlen(method) + 1 && q->head.fault == NULL)
 		q->head.fault = "more than one blank in the request line";
+	/* Where the library may close the connection behind the answer, the answer must not be held back. */
+	q->client->tls.straight = q->client->tls.straight || strcmp(version, MHD_HTTP_VERSION_1_1) != 0 ||
+	    MHD_lookup_connection_value(q->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONNECTION) != NULL;
 	request_head(q, method, version, exact ? method + size : NULL, size);
 	q->step = STEP_BODY;
 }
@@ -111,6 +118,8 @@ static enum MHD_Result answer(struct request *q)
 {
 	if (q->http->draining)
 		q->reply.close = true;
+	if (q->reply.close)
+		q->client->tls.straight = true;
 	metrics_request(q->http->metrics, q->row, q->reply.status);
 	q->step = STEP_DONE;
 	return reply_send(q) ? MHD_YES : MHD_NO;
@@ -221,31 +230,98 @@ static bool read_place(const char *listen, int port, union place *out, unsigned 
 	return true;
 }
 
-#define SHARED_OPTIONS(http, place)                                                                          \
-	MHD_OPTION_EXTERNAL_LOGGER, library_says, NULL, MHD_OPTION_SOCK_ADDR, &(place)->any,                 \
-	MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, target_known, (http),                  \
-	MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_NOTIFY_CONNECTION, connection_changes, \
-	(http), MHD_OPTION_NOTIFY_COMPLETED, request_completed, NULL, MHD_OPTION_CONNECTION_TIMEOUT,         \
-	(unsigned)((http)->idle_ms / 1000)
+#define SHARED_OPTIONS(door)                                                                                     \
+	MHD_OPTION_EXTERNAL_LOGGER, library_says, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1,                         \
+	MHD_OPTION_URI_LOG_CALLBACK, target_known, (door)->http, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped,    \
+	NULL, MHD_OPTION_NOTIFY_CONNECTION, connection_changes, (door), MHD_OPTION_NOTIFY_COMPLETED,             \
+	request_completed, NULL, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((door)->http->idle_ms / 1000)
 
-static struct err open_door(struct http *http, const struct http_settings *s)
+static struct err cannot_listen(const char *what, const char *listen, int port, const char *told)
+{
+	log_event(LOG_ERROR, "http.listen", "%s=%s port=%d error=\"%s\"", what, listen, port, strerror(errno));
+	return FAIL(ERR_UNAVAILABLE, told);
+}
+
+/* ---- the door ---- */
+
+#define TURN_MS 100
+
+static void *turn(void *self)
+{
+	struct door *d = self;
+
+	round_enter(d->round);
+	while (!d->http->closing) {
+		if (d->http->draining && d->quiesced < 0)
+			d->quiesced = MHD_quiesce_daemon(d->daemon);
+		MHD_run_wait(d->daemon, TURN_MS);
+		round_end(d->round);
+	}
+	return NULL;
+}
+
+static bool start_thread(struct door *d)
+{
+	sigset_t all, before;
+
+	sigfillset(&all); /* signals are the main thread's */
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	d->has_thread = pthread_create(&d->thread, NULL, turn, d) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return d->has_thread;
+}
+
+/* The first door has the address bound; the others listen to the same socket. */
+static int listening_socket(const struct door *first)
+{
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(first->daemon, MHD_DAEMON_INFO_LISTEN_FD);
+
+	return info != NULL ? fcntl(info->listen_fd, F_DUPFD_CLOEXEC, 3) : -1;
+}
+
+static struct err open_door(struct door *d, const struct http_settings *s, const union place *place, unsigned flag)
+{
+	struct http *http = d->http;
+	int shared = d == http->doors ? -1 : listening_socket(http->doors);
+
+	if (d != http->doors && shared < 0)
+		return cannot_listen("address", s->listen, s->port, "cannot share the listening socket");
+	d->round = round_open(http->audit);
+	d->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TLS | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | flag, 0,
+	    may_connect, http, request_goes_on, http, SHARED_OPTIONS(d),
+	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)((s->connections + s->threads - 1) / s->threads),
+	    /* The library clears all of it for each request; the rest is for its own lists, and the answer's head. */
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, http->header_room + 4096,
+	    MHD_OPTION_HTTPS_PRIORITIES, TLS_PRIORITIES, MHD_OPTION_HTTPS_CERT_CALLBACK2, tls_choose,
+	    MHD_OPTION_SOCK_ADDR, &place->any, shared < 0 ? MHD_OPTION_END : MHD_OPTION_LISTEN_SOCKET, shared,
+	    MHD_OPTION_END);
+	if (d->daemon == NULL) {
+		if (shared >= 0)
+			close(shared);
+		return cannot_listen("address", s->listen, s->port, "cannot listen on http.listen and http.port");
+	}
+	return SUCCESS;
+}
+
+static struct err open_doors(struct http *http, const struct http_settings *s)
 {
 	union place place;
 	unsigned flag;
 
 	if (!read_place(s->listen, s->port, &place, &flag))
 		return FAIL(ERR_INVALID, "http.listen is not an IP address");
-	http->door = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TLS | MHD_ALLOW_SUSPEND_RESUME |
-	    MHD_USE_ERROR_LOG | flag, 0, may_connect, http, request_goes_on, http, SHARED_OPTIONS(http, &place),
-	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->connections,
-	    /* The library clears all of it for each request; the rest is for its own lists, and the answer's head. */
-	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, http->header_room + 4096,
-	    MHD_OPTION_HTTPS_PRIORITIES, TLS_PRIORITIES, MHD_OPTION_HTTPS_CERT_CALLBACK2, tls_choose,
-	    s->threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (unsigned)s->threads, MHD_OPTION_END);
-	if (http->door == NULL) {
-		log_event(
-		    LOG_ERROR, "http.listen", "address=%s port=%d error=\"%s\"", s->listen, s->port, strerror(errno));
-		return FAIL(ERR_UNAVAILABLE, "cannot listen on http.listen and http.port");
+	http->doors = must_alloc((size_t)s->threads * sizeof *http->doors);
+	for (; http->door_count < s->threads; http->door_count++) {
+		struct door *d = &http->doors[http->door_count];
+
+		*d = (struct door){ .http = http, .quiesced = -1 };
+		struct err e = open_door(d, s, &place, flag);
+		if (e.code == OK && !start_thread(d))
+			e = FAIL(ERR_UNAVAILABLE, "cannot start the HTTP threads");
+		if (e.code != OK) {
+			http->door_count++;
+			return e;
+		}
 	}
 	return SUCCESS;
 }
@@ -257,14 +333,13 @@ static struct err open_operations(struct http *http, const struct http_settings 
 
 	if (!read_place(s->operations_listen, s->operations_port, &place, &flag))
 		return FAIL(ERR_INVALID, "http.operations_listen is not an IP address");
-	http->operations = MHD_start_daemon(
-	    MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | flag, 0, NULL, NULL,
-	    request_goes_on, http, SHARED_OPTIONS(http, &place), MHD_OPTION_CONNECTION_LIMIT, 64u, MHD_OPTION_END);
-	if (http->operations == NULL) {
-		log_event(LOG_ERROR, "http.listen", "address=%s port=%d error=\"%s\"", s->operations_listen,
-		    s->operations_port, strerror(errno));
-		return FAIL(ERR_UNAVAILABLE, "cannot listen on http.operations_listen and http.operations_port");
-	}
+	http->operations = (struct door){ .http = http, .quiesced = -1 };
+	http->operations.daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
+	    MHD_USE_ERROR_LOG | flag, 0, NULL, NULL, request_goes_on, http, SHARED_OPTIONS(&http->operations),
+	    MHD_OPTION_SOCK_ADDR, &place.any, MHD_OPTION_CONNECTION_LIMIT, 64u, MHD_OPTION_END);
+	if (http->operations.daemon == NULL)
+		return cannot_listen("operations", s->operations_listen, s->operations_port,
+		    "cannot listen on http.operations_listen and http.operations_port");
 	return SUCCESS;
 }
 
@@ -273,7 +348,7 @@ static struct err open_all(struct http *http, const struct http_settings *s)
 	TRY(tickets_open(&http->tickets));
 	TRY(work_open(s->workers, (size_t)s->workers * QUEUED_PER_WORKER, work_on, resume, &http->work));
 	TRY(client_keeper_open(http));
-	TRY(open_door(http, s));
+	TRY(open_doors(http, s));
 	return open_operations(http, s);
 }
 
@@ -325,7 +400,6 @@ struct err http_open(const struct http_settings *s, struct flow *flow, struct re
 	http->replica = replica;
 	http->dir = dir;
 	http->audit = audit;
-	http->quiesced = -1;
 	http->idle_ms = s->idle_s * 1000;
 	http->header_room = (size_t)s->header_bytes;
 	http->exact = strncmp(MHD_get_version(), "0.9.", 4) == 0;
@@ -381,12 +455,12 @@ static int port_of(struct MHD_Daemon *daemon)
 
 int http_port(const struct http *http)
 {
-	return port_of(http->door);
+	return port_of(http->doors[0].daemon);
 }
 
 int http_operations_port(const struct http *http)
 {
-	return port_of(http->operations);
+	return port_of(http->operations.daemon);
 }
 
 /* ---- closing ---- */
@@ -397,13 +471,21 @@ void http_drain(struct http *http)
 	int64_t until = clock_steady_ms() + 1000 * (int64_t)http->policy->drain_s;
 	pthread_mutex_unlock(&http->lock);
 
-	if (http->door == NULL || http->draining)
+	if (http->door_count == 0 || http->draining)
 		return;
-	http->draining = true;
-	http->quiesced = MHD_quiesce_daemon(http->door);
+	http->draining = true; /* each thread stops listening in its next turn */
 	while (client_reap(http, clock_steady_ms()) > 0 && clock_steady_ms() < until)
 		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
 	log_event(LOG_INFO, "http.drained", "left=%zu", client_reap(http, clock_steady_ms()));
+}
+
+static void close_door(struct door *d)
+{
+	if (d->daemon != NULL)
+		MHD_stop_daemon(d->daemon);
+	if (d->quiesced >= 0)
+		close(d->quiesced);
+	round_close(d->round);
 }
 
 void http_close(struct http *http)
@@ -413,12 +495,14 @@ void http_close(struct http *http)
 	http->draining = true;
 	/* The library must not be stopped while connections are suspended: first what is queued is run. */
 	work_stop(http->work);
-	if (http->door != NULL)
-		MHD_stop_daemon(http->door);
-	if (http->quiesced >= 0)
-		close(http->quiesced);
-	if (http->operations != NULL)
-		MHD_stop_daemon(http->operations);
+	http->closing = true;
+	for (int i = 0; i < http->door_count; i++)
+		if (http->doors[i].has_thread)
+			pthread_join(http->doors[i].thread, NULL);
+	for (int i = 0; i < http->door_count; i++)
+		close_door(&http->doors[i]);
+	close_door(&http->operations);
+	free(http->doors);
 	work_close(http->work);
 	client_keeper_close(http);
 	policy_drop(http->policy);

@@ -8,6 +8,17 @@
 #include "http/work.h"
 
 struct MHD_Daemon;
+struct round;
+
+/* A listener and, for callers, the thread that runs it: several share one socket. */
+struct door {
+	struct http *http;
+	struct MHD_Daemon *daemon;
+	struct round *round;          /* NULL: nothing is decided here */
+	pthread_t thread;
+	bool has_thread;
+	int quiesced;                 /* its listening socket once it takes no more connections; -1 */
+};
 
 struct http {
 	struct flow *flow;
@@ -15,8 +26,9 @@ struct http {
 	struct dir *dir;
 	struct audit *audit;
 
-	struct MHD_Daemon *door, *operations;
-	int quiesced;                 /* the door's listening socket once it takes no more connections; -1 */
+	struct door *doors, operations; /* doors: one for each HTTP thread */
+	int door_count;
+	atomic_bool closing;
 	struct tickets *tickets;
 	struct address_book *book;
 	struct metrics *metrics;
@@ -41,7 +53,7 @@ struct http {
 
 /* ---- client.c: connections, and the thread that looks after them ---- */
 /* session NULL: of the operations listener. */
-struct client *client_open(struct http *, const struct sockaddr *, int fd, gnutls_session_t session);
+struct client *client_open(struct http *, const struct sockaddr *, int fd, gnutls_session_t session, struct round *);
 void client_close(struct client *);
 /* Takes up a new policy, if there is one; called at the beginning of each request. */
 void client_refresh(struct client *);

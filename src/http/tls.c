@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "base/secret.h"
+#include "http/round.h"
 
 #include "base/banned.h"
 
@@ -216,6 +217,8 @@ static ssize_t pull(gnutls_transport_ptr_t self, void *into, size_t size)
 	if (size >= sizeof t->pulled)
 		return recv(t->fd, into, size, 0);
 	ssize_t n = recv(t->fd, t->pulled, sizeof t->pulled, 0);
+	if (n == 0)
+		t->straight = true; /* the client has no more to say: the library will close behind the answer */
 	if (n <= 0)
 		return n;
 	t->from = 0;
@@ -231,12 +234,26 @@ static int pull_timeout(gnutls_transport_ptr_t self, unsigned ms)
 	return t->from < t->to ? 1 : poll(&p, 1, ms == GNUTLS_INDEFINITE_TIMEOUT ? -1 : (int)ms);
 }
 
-void tls_begin(struct tls *t, gnutls_session_t session, int fd, struct keys *keys, struct tickets *tickets)
+static ssize_t push(gnutls_transport_ptr_t self, const void *bytes, size_t size)
+{
+	struct tls *t = self;
+
+	return round_send(t->round, t->fd, t->straight, bytes, size);
+}
+
+void tls_begin(struct tls *t, gnutls_session_t session, int fd, struct keys *keys, struct tickets *tickets,
+    struct round *round)
 {
 	t->session = session;
 	t->fd = fd;
 	t->keys = keys_hold(keys);
-	gnutls_transport_set_ptr2(session, t, (gnutls_transport_ptr_t)(intptr_t)fd);
+	t->round = round;
+	if (round != NULL) {
+		gnutls_transport_set_ptr2(session, t, t);
+		gnutls_transport_set_push_function(session, push);
+	} else {
+		gnutls_transport_set_ptr2(session, t, (gnutls_transport_ptr_t)(intptr_t)fd);
+	}
 	gnutls_transport_set_pull_function(session, pull);
 	gnutls_transport_set_pull_timeout_function(session, pull_timeout);
 	gnutls_session_ticket_enable_server(session, &tickets->key);

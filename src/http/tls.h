@@ -31,15 +31,18 @@ struct err tickets_open(struct tickets **out);
 void tickets_close(struct tickets *);
 
 /* What TLS keeps for one connection. */
+struct round;
 struct tls {
 	gnutls_session_t session;
 	struct keys *keys;          /* of the handshake; held as long as the connection lives */
 	int fd;
+	struct round *round;        /* of the thread that runs the connection; NULL: what is written is sent at once */
+	bool straight;              /* it will be closed: nothing that is written may be held back */
 	unsigned from, to;          /* of pulled: read from the socket, not yet asked for */
 	unsigned char pulled[2048];
 };
-/* Before the handshake. */
-void tls_begin(struct tls *, gnutls_session_t, int fd, struct keys *, struct tickets *);
+/* Before the handshake. round: see round.h, or NULL. */
+void tls_begin(struct tls *, gnutls_session_t, int fd, struct keys *, struct tickets *, struct round *);
 void tls_end(struct tls *);
 
 /* GnuTLS asks for the certificate (gnutls_certificate_retrieve_function3). */

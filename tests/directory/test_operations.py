@@ -1,4 +1,5 @@
 """Running it: checks of the configuration, reload, drain, limits, health, and an audit log that cannot be written."""
+import http.client
 import json
 import os
 import re
@@ -210,6 +211,50 @@ def test_an_audit_log_that_cannot_be_written_stops_everything_and_recovers(world
         g.wait_ready()
         after = chen.get(RECORD)
         assert after.headers["ETag"] == got.headers["ETag"], "a write happened without its record"
+
+
+FORWARD = {"X-Original-Method": "GET", "X-Original-URI": "/enrollments/O20240115000001"}
+
+
+def test_no_answer_leaves_before_its_record_is_written(world):
+    """Decisions of one turn are recorded together, and the answers wait. If they cannot be recorded, none is given."""
+    with Gateway(world) as g:
+        chen = g.signed_in("chen")
+        assert chen.get("/auth/nginx", headers=FORWARD).status == 200
+        subprocess.run(["prlimit", f"--pid={g.process.pid}", f"--fsize={g.audit.stat().st_size + 10}:unlimited"], check=True)
+        lines = "".join(f"{name}: {value}\r\n" for name, value in FORWARD.items())
+        asked = f"GET /auth/nginx HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {chen.token}\r\n{lines}\r\n"
+        assert raw(g.port, g.ca, asked.encode()) == b""
+        assert chen.get("/auth/nginx", headers=FORWARD).status == 503
+        subprocess.run(["prlimit", f"--pid={g.process.pid}", "--fsize=unlimited:unlimited"], check=True)
+
+
+def test_a_killed_gateway_has_recorded_every_decision_that_it_answered(world):
+    with Gateway(world) as g:
+        answered, token = [], g.signed_in("chen").token
+
+        def ask(number):
+            api = g.api()
+            api.token = token
+            for i in range(100000):
+                name = f"ask-{number}-{i}"
+                try:
+                    if api.get("/auth/nginx", headers={**FORWARD, "X-Request-ID": name}).status != 200:
+                        return
+                except (OSError, http.client.HTTPException):
+                    return
+                answered.append(name)
+
+        threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+        for t in threads:
+            t.start()
+        time.sleep(1.5)
+        g.kill9()
+        for t in threads:
+            t.join()
+        recorded = {json.loads(line).get("request_id") for line in g.audit.read_bytes().splitlines() if line.endswith(b"}")}
+        assert len(answered) > 100
+        assert not set(answered) - recorded
 
 
 def test_health_and_metrics_say_what_goes_on(gateway):

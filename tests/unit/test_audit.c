@@ -682,6 +682,53 @@ static void a_file_that_was_moved_or_deleted_is_opened_anew(void **unused)
 	assert_int_equal(read_lines(file, 4, NULL, NULL), 2);
 }
 
+static void what_is_kept_back_is_written_together_or_not_at_all(void **unused)
+{
+	struct rlimit limit, small;
+	struct audit_status status;
+	struct audit *a = open_log();
+	struct audit_kept *kept = audit_kept_open(a);
+
+	(void)unused;
+	audit_keep(kept);
+	assert_false(audit_has_kept(kept));
+	for (int i = 0; i < 1000; i++) /* more than are kept at a time */
+		assert_int_equal(decide(a, "kept").code, OK);
+	assert_true(audit_has_kept(kept));
+	assert_int_equal(audit_write_kept(kept).code, OK);
+	assert_false(audit_has_kept(kept));
+	assert_int_equal(read_lines(file, 1, NULL, NULL), 1000);
+
+	assert_int_equal(decide(a, "kept").code, OK);
+	assert_int_equal(read_lines(file, 1, NULL, NULL), 1000);
+	assert_int_equal(change(a, "at once").code, OK); /* changes are never kept */
+	assert_int_equal(read_lines(file, 1, NULL, NULL), 1001);
+	assert_int_equal(audit_write_kept(kept).code, OK);
+	assert_int_equal(read_lines(file, 1, NULL, NULL), 1002);
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	small = limit;
+	small.rlim_cur = file_size(file) + 300; /* room for one line, not for two */
+	assert_int_equal(decide(a, "lost").code, OK);
+	assert_int_equal(decide(a, "lost").code, OK);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	assert_int_equal(audit_write_kept(kept).code, ERR_UNAVAILABLE);
+	assert_false(audit_has_kept(kept));
+	assert_int_equal(read_lines(file, 1, NULL, NULL), 1002);
+	assert_int_equal(decide(a, "refused").code, ERR_UNAVAILABLE); /* known now, and said at once */
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_true(wait_for(is_healthy, a));
+	assert_int_equal(decide(a, "after").code, OK);
+	audit_keep(NULL);
+	assert_int_equal(audit_write_kept(kept).code, OK);
+	audit_status(a, &status);
+	assert_int_equal(status.refused, 3);
+	assert_int_equal(status.records, 1003);
+	audit_kept_close(kept);
+	audit_close(a);
+	assert_int_equal(read_lines(file, 1, NULL, NULL), 1004); /* with audit.resumed */
+}
+
 static void switched_off_it_writes_nothing(void **unused)
 {
 	struct audit *a = NULL;
@@ -714,6 +761,7 @@ int main(void)
 		IN_FOLDER(a_disk_error_refuses_until_the_file_was_opened_anew),
 		IN_FOLDER(many_that_wait_for_a_broken_disk_are_all_refused),
 		IN_FOLDER(a_file_that_was_moved_or_deleted_is_opened_anew),
+		IN_FOLDER(what_is_kept_back_is_written_together_or_not_at_all),
 		IN_FOLDER(switched_off_it_writes_nothing),
 	};
 

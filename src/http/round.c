@@ -1,0 +1,87 @@
+/* Holds back what is written on connections until the decisions behind it are recorded. */
+#include "http/round.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "base/secret.h"
+
+#include "base/banned.h"
+
+enum {
+	PIECES_MOST = 256,
+	PIECE_MOST = 8192,  /* longer ones are not held: their socket may take a part only */
+	ROOM = 512 * 1024,
+};
+
+struct round {
+	struct audit_kept *kept;
+	size_t count, size;
+	struct { size_t at, size; int fd; } pieces[PIECES_MOST];
+	unsigned char bytes[ROOM];
+};
+
+struct round *round_open(struct audit *audit)
+{
+	struct round *r = must_alloc(sizeof *r);
+
+	r->kept = audit_kept_open(audit);
+	return r;
+}
+
+void round_close(struct round *r)
+{
+	if (r == NULL)
+		return;
+	audit_kept_close(r->kept);
+	free(r);
+}
+
+void round_enter(struct round *r)
+{
+	audit_keep(r->kept);
+}
+
+/* Answers that are held fit into the buffer of a socket whose reader reads. The others' connections end, as do all if
+ * what was decided is not recorded. */
+static bool release(struct round *r)
+{
+	struct err e = audit_write_kept(r->kept);
+
+	for (size_t i = 0; i < r->count; i++)
+		if (e.code != OK ||
+		    send(r->pieces[i].fd, r->bytes + r->pieces[i].at, r->pieces[i].size, MSG_NOSIGNAL) !=
+			(ssize_t)r->pieces[i].size)
+			shutdown(r->pieces[i].fd, SHUT_RDWR);
+	if (e.code != OK)
+		log_event(LOG_WARNING, "round.lost", "answers=%zu error=\"%s\"", r->count, e.what);
+	r->count = r->size = 0;
+	return e.code == OK;
+}
+
+void round_end(struct round *r)
+{
+	if (r->count > 0 || audit_has_kept(r->kept))
+		release(r);
+}
+
+ssize_t round_send(struct round *r, int fd, bool straight, const void *bytes, size_t size)
+{
+	if (audit_has_kept(r->kept) && !straight && size <= PIECE_MOST && r->count < PIECES_MOST && r->size + size <= ROOM) {
+		memcpy(r->bytes + r->size, bytes, size);
+		r->pieces[r->count].at = r->size;
+		r->pieces[r->count].size = size;
+		r->pieces[r->count++].fd = fd;
+		r->size += size;
+		return (ssize_t)size;
+	}
+	if ((r->count > 0 || audit_has_kept(r->kept)) && !release(r)) {
+		errno = EIO;
+		return -1;
+	}
+	return send(fd, bytes, size, MSG_NOSIGNAL);
+}

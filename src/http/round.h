@@ -1,0 +1,23 @@
+/* One turn of a door's thread: it runs what is ready on all of its connections. The decisions made in it are recorded by
+ * one system call, and until that has succeeded what GnuTLS has written for anybody is held back. For http/ only. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "audit/audit.h"
+
+struct tls;
+struct round;
+struct round *round_open(struct audit *);
+void round_close(struct round *);
+/* The thread that the connections of this round are run by. */
+void round_enter(struct round *);
+/* Records what was decided, then sends what was held back. If it cannot be recorded nothing is sent, and the
+ * connections end. */
+void round_end(struct round *);
+
+/* Sends, or holds back while decisions are not recorded; as send(2). straight: the connection will be closed behind it,
+ * so that it cannot be held. */
+ssize_t round_send(struct round *, int fd, bool straight, const void *bytes, size_t size);
