@@ -76,6 +76,16 @@ static struct err outcome_of(const struct connection *c, const struct answer *an
 	}
 }
 
+struct err bind_once(const struct dir *d, struct connection *c, const char *dn, const char *password, size_t size,
+    struct bind_result *out)
+{
+	struct answer answer;
+
+	*out = (struct bind_result){ BIND_WRONG, -1, -1 };
+	TRY(bind_as(d, c, dn, password, size, &answer));
+	return outcome_of(c, &answer, out);
+}
+
 /* Every "no" costs the directory one full check of a password and one bind that ends before any check. Which of the
  * two the answer came from must not show in the time that it takes; how these binds end is of no interest. */
 static void even_out(const struct dir *d, struct connection *c, bool was_checked, const char *password, size_t size)
@@ -106,11 +116,8 @@ static struct err bind_person(struct arena *a, const struct dir *d, struct conne
 	return SUCCESS;
 }
 
-struct err dir_bind_person(struct dir *d, const char *uid, const char *password, size_t size, struct bind_result *out)
+struct err bind_sendable(const char *password, size_t size)
 {
-	struct connection *c;
-
-	*out = (struct bind_result){ BIND_WRONG, -1, -1 };
 	/* RFC 4513 5.1.2: a server may take a name without a password for an anonymous bind, and say yes. */
 	if (password == NULL || size == 0)
 		return FAIL(ERR_INVALID, "password: empty");
@@ -118,6 +125,15 @@ struct err dir_bind_person(struct dir *d, const char *uid, const char *password,
 		return FAIL(ERR_INVALID, "password: holds a NUL");
 	if (size > PASSWORD_MOST)
 		return FAIL(ERR_INVALID, "password: too long");
+	return SUCCESS;
+}
+
+struct err dir_bind_person(struct dir *d, const char *uid, const char *password, size_t size, struct bind_result *out)
+{
+	struct connection *c;
+
+	*out = (struct bind_result){ BIND_WRONG, -1, -1 };
+	TRY(bind_sendable(password, size));
 	TRY(pool_borrow(&d->binds, &c));
 	struct arena *a = arena_open();
 	struct err e = bind_person(a, d, c, uid, password, size, out);
@@ -125,6 +141,26 @@ struct err dir_bind_person(struct dir *d, const char *uid, const char *password,
 	pool_return(&d->binds, c);
 	if (e.code)
 		*out = (struct bind_result){ BIND_WRONG, -1, -1 };
+	return e;
+}
+
+struct err dir_bind_and_read(struct arena *a, struct dir *d, const char *uid, const char *password, size_t size,
+    struct bind_result *result, struct entry *out)
+{
+	struct connection *c;
+
+	*result = (struct bind_result){ BIND_WRONG, -1, -1 };
+	memset(out, 0, sizeof *out);
+	TRY(bind_sendable(password, size));
+	TRY(pool_borrow(&d->binds, &c));
+	struct err e = bind_person(a, d, c, uid, password, size, result);
+	if (e.code == OK && result->outcome == BIND_RIGHT)
+		e = entry_person_on(a, d, c, uid, out);
+	pool_return(&d->binds, c);
+	if (e.code == ERR_NOT_FOUND)
+		e = FAIL(ERR_UNAVAILABLE, "the directory of people does not show a person his own entry");
+	if (e.code)
+		*result = (struct bind_result){ BIND_WRONG, -1, -1 };
 	return e;
 }
 

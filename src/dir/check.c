@@ -130,6 +130,9 @@ static struct err need_definition(const struct question *q, char *const *definit
 	return lacks(q, what, name);
 }
 
+/* Of what is no kind of entry to those above. */
+static const char *const other_classes[] = { "scfAttachmentHead", "scfAttachmentPart", "groupOfURLs", "oathTOTPUser" };
+
 static struct err check_schema(const struct question *q)
 {
 	char **where, **types, **classes;
@@ -144,6 +147,8 @@ static struct err check_schema(const struct question *q)
 	for (int kind = 0; kind < KINDS; kind++)
 		for (const char *const *name = schema_classes((enum kind)kind); *name != NULL; name++)
 			TRY(need_definition(q, classes, "the object class", *name, names_class));
+	for (size_t i = 0; i < COUNT(other_classes); i++)
+		TRY(need_definition(q, classes, "the object class", other_classes[i], names_class));
 	return SUCCESS;
 }
 
@@ -188,6 +193,19 @@ static struct err check_tree(const struct question *q)
 			return lacks(q, "or does not show the service", dn);
 	}
 	return SUCCESS;
+}
+
+/* Under such a policy nobody who has forgotten his password is given another one. */
+static struct err check_policy(const struct question *q)
+{
+	const char *policy = schema_dn_below(q->arena, &q->dir->schema, "cn=people,ou=policies");
+	char **values;
+
+	TRY(values_of(q, policy, "pwdSafeModify", &values));
+	return holds(values, "TRUE")
+		   ? FAIL(ERR_UNAVAILABLE, "the password policy lets nobody set a password without the "
+					   "old one (pwdSafeModify)")
+		   : SUCCESS;
 }
 
 /* Whether there is such a person does not matter to the server: only whether we may act in such names. */
@@ -282,6 +300,7 @@ static struct err check_with(const struct question *q)
 	TRY(check_root(q));
 	TRY(check_schema(q));
 	TRY(check_tree(q));
+	TRY(check_policy(q));
 	TRY(check_proxying(q));
 	TRY(check_stream(q));
 	return check_indexes(q);

@@ -248,6 +248,11 @@ struct err dir_open(const struct dir_settings *settings, struct dir **out)
 	return SUCCESS;
 }
 
+int dir_patience_ms(const struct dir *d)
+{
+	return d->settings.connect_timeout_ms + d->settings.operation_timeout_ms;
+}
+
 void dir_close(struct dir *d)
 {
 	if (d == NULL)

@@ -29,6 +29,7 @@ struct dir;
 /* Opens without connecting: a directory that is down is found by the first call. */
 struct err dir_open(const struct dir_settings *, struct dir **out);
 void dir_close(struct dir *);
+int dir_patience_ms(const struct dir *); /* the longest that one call may take to know that it came to nothing */
 /* For -t and readiness: connects, binds, and checks that schema, indexes, overlays and rights are as this program
  * needs them. what says the first that is not. */
 struct err dir_check(struct arena *, struct dir *);
@@ -52,11 +53,53 @@ struct bind_result {
  * was counted. */
 struct err dir_bind_person(struct dir *, const char *uid, const char *password, size_t size, struct bind_result *out);
 
+/* Of a directory of people (NPPES): binds as dir_bind_person, and if right reads the person's own entry on the same
+ * connection. */
+struct err dir_bind_and_read(struct arena *, struct dir *, const char *uid, const char *password, size_t size,
+    struct bind_result *, struct entry *out);
+
+enum password_outcome {
+	PASSWORD_SET,
+	PASSWORD_WRONG,      /* the old one is not right (counted by the directory like a failed sign-in) */
+	PASSWORD_LOCKED,
+	PASSWORD_TOO_SHORT, PASSWORD_IN_HISTORY, PASSWORD_REFUSED, /* the directory's policy refuses the new one */
+};
+/* RFC 3062, as the person (bound with the old password), so that policy and history apply; also for BIND_MUST_CHANGE and
+ * expired with grace. otp: digits appended to the old password for slapo-otp, or NULL. */
+struct err dir_change_password(struct dir *, const char *uid, const char *old, size_t old_size, const char *otp,
+    const char *new, size_t new_size, enum password_outcome *out, struct revision *written);
+/* In the gateway's name, after a mailed link was used: policy applies, the lock and pwdReset go. */
+struct err dir_set_password(struct dir *, const char *uid, const char *new, size_t size, enum password_outcome *out,
+    struct revision *written);
+/* Deletes what the directory has counted against the account, and its lock. */
+struct err dir_unlock(struct dir *, const char *uid, struct revision *written);
+struct dir_failures {
+	int count;    /* wrong passwords that still count, at most as many as lock */
+	int64_t last; /* of them, seconds since the epoch; 0: none */
+	bool locked;  /* an attribute says so; whether the lock still holds, the directory says to a bind */
+};
+struct err dir_failures(struct arena *, struct dir *, const char *uid, struct dir_failures *out);
+/* The account with that mail address that is not removed; ERR_NOT_FOUND. */
+struct err dir_find_mail(struct arena *, struct dir *, const char *mail, const char **uid);
+
+/* ---- second factor (slapo-otp): time-based codes of 6 digits, every 30 s, SHA-1 ---- */
+struct err dir_totp_enrol(struct dir *, const char *uid, const unsigned char *secret, size_t size, struct revision *);
+    /* stored, not asked for yet; ERR_CONFLICT: one is active */
+struct err dir_totp_secret(struct dir *, const char *uid, unsigned char out[64], size_t *size, bool *active);
+/* The time step of the code that was used last: it and those before are no good any more; 0: none was. */
+struct err dir_totp_last_step(struct dir *, const char *uid, int64_t *out);
+struct err dir_totp_activate(struct arena *, struct dir *, const char *uid, const char *const *recovery_digests,
+    struct revision *);
+struct err dir_totp_remove(struct dir *, const char *uid, struct revision *); /* the recovery codes too */
+
 /* ---- reading and writing ---- */
 /* Reads one entry with its document. as: the uid in whose name it is asked (proxied authorization, RFC 4370), NULL:
  * the service itself. provider: the organization that records and the like lie in; NULL for other kinds.
  * ERR_NOT_FOUND: it is not there, or not for that person. */
 struct err dir_read(struct arena *, struct dir *, const char *as, enum kind, const char *provider, const char *id,
+    struct entry *out);
+/* The same without its document: for lists. */
+struct err dir_read_head(struct arena *, struct dir *, const char *as, enum kind, const char *provider, const char *id,
     struct entry *out);
 /* Adds the entry. ERR_CONFLICT: there is one of that id. *out: its entryCSN. */
 struct err dir_add(struct arena *, struct dir *, const char *as, const struct entry *, struct revision *out);
@@ -70,6 +113,32 @@ struct guard {
  * one guarded modify. ERR_CONFLICT: the guard failed. ERR_NOT_FOUND as in dir_read. *out: the new entryCSN. */
 struct err dir_update(struct arena *, struct dir *, const char *as, const struct entry *to, unsigned fields,
     const struct guard *, struct revision *out);
+
+/* Deletes the entry that to->kind, provider and id name, under the guard. Errors as dir_update. */
+struct err dir_delete(struct arena *, struct dir *, const char *as, const struct entry *, const struct guard *,
+    struct revision *out);
+
+/* The folders and groups of a provider (ou=associations …, cn=associates …): adds what is missing. */
+struct err dir_furnish(struct arena *, struct dir *, const char *provider);
+
+/* ---- attachments: documents that were handed in, in parts ---- */
+#define ATTACHMENT_PART 262144 /* bytes at most */
+struct attachment {
+	const char *id, *user, *media_type, *digest; /* the last two are known once it is finished */
+	int64_t size, at;
+};
+struct err dir_attachment_begin(struct arena *, struct dir *, const struct attachment *, struct revision *);
+/* part: from 1 */
+struct err dir_attachment_part(struct arena *, struct dir *, const char *id, int part, const void *bytes, size_t size);
+struct err dir_attachment_finish(struct arena *, struct dir *, const struct attachment *, struct revision *);
+/* as: the uid in whose name it is read: the help desk may, nobody else. */
+struct err dir_attachment_head(struct arena *, struct dir *, const char *as, const char *id, struct attachment *out);
+struct err dir_attachment_read(struct arena *, struct dir *, const char *as, const char *id, int part,
+    const void **bytes, size_t *size);
+struct err dir_attachment_remove(struct arena *, struct dir *, const char *id);
+/* All heads; digest NULL: not finished. Ends when visit returns false. */
+struct err dir_attachment_each(struct arena *, struct dir *, bool (*visit)(void *self, const struct attachment *),
+    void *self);
 
 /* contextCSN: what the directory has reached. Used as heartbeat, on a connection of its own. */
 struct err dir_revision(struct dir *, struct revision *out);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "dir/inside.h"
 #include "dir/parse.h"
@@ -12,6 +13,7 @@
 /* The value of a Post-Read request control for entryCSN (RFC 4527 3.2): SEQUENCE { "entryCSN" }. */
 static unsigned char ask_for_csn[] = { 0x30, 0x0a, 0x04, 0x08, 'e', 'n', 't', 'r', 'y', 'C', 'S', 'N' };
 static char post_read_oid[] = LDAP_CONTROL_POST_READ, proxy_oid[] = LDAP_CONTROL_PROXY_AUTHZ;
+static char relax_oid[] = LDAP_CONTROL_RELAX;
 
 /* ---- result codes ---- */
 
@@ -49,9 +51,9 @@ struct err entry_result(const struct connection *c, int code, const char *what, 
 /* ---- controls ---- */
 
 struct controls {
-	LDAPControl proxied, post_read;
+	LDAPControl proxied, post_read, relax;
 	LDAPControl *assertion; /* of libldap; free it */
-	LDAPControl *list[4];
+	LDAPControl *list[5];
 	size_t count;
 };
 
@@ -72,6 +74,13 @@ static void add_post_read(struct controls *out)
 {
 	out->post_read = (LDAPControl){ post_read_oid, { sizeof ask_for_csn, (char *)ask_for_csn }, 0 };
 	out->list[out->count++] = &out->post_read;
+}
+
+/* For attributes that the server keeps by itself; to who may `manage` them. */
+static void add_relax(struct controls *out)
+{
+	out->relax = (LDAPControl){ relax_oid, { 0, NULL }, 1 };
+	out->list[out->count++] = &out->relax;
 }
 
 /* RFC 4528. Critical: without it the write would be blind. */
@@ -121,44 +130,100 @@ static struct err parse_message(struct arena *a, struct dir *d, struct connectio
 	return FAIL(ERR_NOT_FOUND, why);
 }
 
-static struct err search(
-    struct arena *a, struct dir *d, struct connection *c, const char *as, const struct place *place, struct entry *out)
+/* One search, and its whole answer: free it with ldap_msgfree. */
+static struct err ask(
+    struct arena *a, struct dir *d, struct connection *c, const struct look *look, LDAPMessage **message)
 {
-	const char *provider = place->provider[0] != '\0' ? place->provider : NULL;
-	const char *dn = schema_dn(a, &d->schema, place->kind, provider, place->id);
 	struct controls controls = { .count = 0 };
-	LDAPMessage *message;
 	char *diagnostics = NULL;
 	int id = -1, code;
 
-	TRY(add_proxied(a, d, as, &controls));
-	int rc = ldap_search_ext(c->ld, dn, LDAP_SCOPE_BASE, "(objectClass=*)", schema_attributes_of(a, place->kind), 0,
-	    controls.list, NULL, NULL, LDAP_NO_LIMIT, &id);
-	TRY(connection_answer(c, rc, id, d->settings.operation_timeout_ms, &message));
+	*message = NULL;
+	TRY(add_proxied(a, d, look->as, &controls));
+	int rc = ldap_search_ext(c->ld, look->dn, look->scope, look->filter != NULL ? look->filter : "(objectClass=*)",
+	    look->attributes, 0, controls.list, NULL, NULL, LDAP_NO_LIMIT, &id);
+	TRY(connection_answer(c, rc, id, d->settings.operation_timeout_ms, message));
 	struct err e;
-	if (ldap_parse_result(c->ld, message, &code, NULL, &diagnostics, NULL, NULL, 0) != LDAP_SUCCESS) {
+	if (ldap_parse_result(c->ld, *message, &code, NULL, &diagnostics, NULL, NULL, 0) != LDAP_SUCCESS) {
 		c->broken = true;
 		e = FAIL(ERR_UNAVAILABLE, "the directory's answer cannot be read");
 	} else {
 		e = entry_result(c, code, "read", diagnostics);
 	}
 	ldap_memfree(diagnostics);
+	if (e.code != OK) {
+		ldap_msgfree(*message);
+		*message = NULL;
+	}
+	return e;
+}
+
+struct err entry_look(struct arena *a, struct dir *d, const struct look *look,
+    bool (*visit)(void *self, struct arena *, LDAP *, LDAPMessage *), void *self)
+{
+	struct connection *c;
+	LDAPMessage *message = NULL;
+
+	TRY(pool_borrow(&d->searches, &c));
+	struct err e = ask(a, d, c, look, &message);
 	if (e.code == OK)
-		e = parse_message(a, d, c, message, place, out);
+		for (LDAPMessage *entry = ldap_first_entry(c->ld, message); entry != NULL;
+		     entry = ldap_next_entry(c->ld, entry))
+			if (!visit(self, a, c->ld, entry))
+				break;
+	ldap_msgfree(message);
+	pool_return(&d->searches, c);
+	return e;
+}
+
+struct berval entry_bytes(struct arena *a, LDAP *ld, LDAPMessage *entry, const char *attribute)
+{
+	struct berval **values = ldap_get_values_len(ld, entry, attribute), first = { 0, NULL };
+
+	if (values != NULL && values[0] != NULL) {
+		first.bv_val = arena_copy(a, values[0]->bv_val, values[0]->bv_len);
+		first.bv_len = values[0]->bv_len;
+	}
+	ldap_value_free_len(values);
+	return first;
+}
+
+int64_t entry_time(struct arena *a, LDAP *ld, LDAPMessage *entry, const char *attribute)
+{
+	struct berval text = entry_bytes(a, ld, entry, attribute);
+	int64_t seconds = text.bv_val == NULL ? -1 : clock_parse_generalized(text.bv_val);
+
+	return seconds > 0 ? seconds : 0;
+}
+
+static struct err search(struct arena *a, struct dir *d, struct connection *c, const char *as,
+    const struct place *place, char **attributes, struct entry *out)
+{
+	const char *provider = place->provider[0] != '\0' ? place->provider : NULL;
+	struct look look = { as, schema_dn(a, &d->schema, place->kind, provider, place->id), LDAP_SCOPE_BASE, NULL,
+		attributes };
+	LDAPMessage *message;
+
+	TRY(ask(a, d, c, &look, &message));
+	struct err e = parse_message(a, d, c, message, place, out);
 	ldap_msgfree(message);
 	return e;
 }
 
-static bool lies_in_organization(enum kind kind)
+struct err entry_person_on(struct arena *a, struct dir *d, struct connection *c, const char *uid, struct entry *out)
 {
-	return kind == KIND_ASSOCIATION || kind == KIND_CONSENT || kind == KIND_RECORD || kind == KIND_SUBMISSION;
+	struct place place = { .kind = KIND_PERSON };
+
+	memset(out, 0, sizeof *out);
+	memcpy(place.id, uid, strlen(uid) + 1);
+	return search(a, d, c, NULL, &place, schema_attributes_of(a, KIND_PERSON), out);
 }
 
 /* False: there cannot be such an entry. */
 static bool place_from(enum kind kind, const char *provider, const char *id, struct place *out)
 {
 	*out = (struct place){ .kind = kind };
-	if (id == NULL || !schema_is_id(kind, id) || (provider != NULL) != lies_in_organization(kind) ||
+	if (id == NULL || !schema_is_id(kind, id) || (provider != NULL) != schema_lies_in_organization(kind) ||
 	    (provider != NULL && !schema_is_id(KIND_ORGANIZATION, provider)))
 		return false;
 	memcpy(out->id, id, strlen(id) + 1);
@@ -167,8 +232,8 @@ static bool place_from(enum kind kind, const char *provider, const char *id, str
 	return true;
 }
 
-struct err dir_read(struct arena *a, struct dir *d, const char *as, enum kind kind, const char *provider,
-    const char *id, struct entry *out)
+static struct err read_one(struct arena *a, struct dir *d, const char *as, enum kind kind, const char *provider,
+    const char *id, char **attributes, struct entry *out)
 {
 	struct connection *c;
 	struct place place;
@@ -177,9 +242,21 @@ struct err dir_read(struct arena *a, struct dir *d, const char *as, enum kind ki
 	if (!place_from(kind, provider, id, &place))
 		return FAIL(ERR_NOT_FOUND, "no such entry");
 	TRY(pool_borrow(&d->searches, &c));
-	struct err e = search(a, d, c, as, &place, out);
+	struct err e = search(a, d, c, as, &place, attributes, out);
 	pool_return(&d->searches, c);
 	return e;
+}
+
+struct err dir_read(struct arena *a, struct dir *d, const char *as, enum kind kind, const char *provider,
+    const char *id, struct entry *out)
+{
+	return read_one(a, d, as, kind, provider, id, schema_attributes_of(a, kind), out);
+}
+
+struct err dir_read_head(struct arena *a, struct dir *d, const char *as, enum kind kind, const char *provider,
+    const char *id, struct entry *out)
+{
+	return read_one(a, d, as, kind, provider, id, schema_attributes_of_head(a, kind), out);
 }
 
 /* ---- writing ---- */
@@ -227,53 +304,58 @@ static struct err finish_write(
 	return e;
 }
 
-/* One write, by add or by modify: mods and guard are of the entry named. */
-struct write {
-	const char *as;
-	const char *dn;
-	LDAPMod **mods;
-	bool add;
-	const char *guard; /* a filter, or NULL */
-};
-
-static struct err write_on(
-    struct arena *a, struct dir *d, struct connection *c, const struct write *w, struct revision *out, bool *known)
+static struct err write_on(struct arena *a, struct dir *d, struct connection *c, const struct write *w,
+    bool ask_how_far, struct revision *out, bool *known)
 {
 	struct controls controls = { .count = 0 };
 	int id = -1;
 
 	TRY(add_proxied(a, d, w->as, &controls));
-	add_post_read(&controls);
+	if (ask_how_far)
+		add_post_read(&controls);
+	if (w->relaxed)
+		add_relax(&controls);
 	TRY(add_assertion(c, w->guard, &controls));
-	int rc = w->add ? ldap_add_ext(c->ld, w->dn, w->mods, controls.list, NULL, &id)
-			: ldap_modify_ext(c->ld, w->dn, w->mods, controls.list, NULL, &id);
+	int rc = w->removes ? ldap_delete_ext(c->ld, w->dn, controls.list, NULL, &id)
+		 : w->add   ? ldap_add_ext(c->ld, w->dn, w->mods, controls.list, NULL, &id)
+			    : ldap_modify_ext(c->ld, w->dn, w->mods, controls.list, NULL, &id);
 	ldap_control_free(controls.assertion);
-	return finish_write(d, c, rc, id, w->add ? "add" : "change", out, known);
+	return finish_write(d, c, rc, id, w->removes ? "delete" : w->add ? "add" : "change", out, known);
 }
 
+/* slapd 2.5 says success to a write that asks for a Post-Read which the writer may not see, and does not write: the
+ * response is missing then. So without one nothing was done, and it is done again without asking. */
 static struct err write_borrowed(
     struct arena *a, struct dir *d, const struct write *w, struct revision *out, bool *known)
 {
 	struct connection *c;
+	bool is_done = false;
 
 	TRY(pool_borrow(&d->writers, &c));
-	struct err e = write_on(a, d, c, w, out, known);
+	struct err e = SUCCESS;
+	if (!w->removes && !w->unseen) {
+		e = write_on(a, d, c, w, true, out, known);
+		is_done = e.code != OK || *known;
+	}
+	if (!is_done)
+		e = write_on(a, d, c, w, false, out, known);
 	pool_return(&d->writers, c);
 	if (e.code == OK && *known)
 		servers_saw(&d->servers, out);
 	return e;
 }
 
-/* One write, counted as such from before a server is chosen for it until it is known how far it got. */
-static struct err write_once(struct arena *a, struct dir *d, const struct write *w, struct revision *out)
+/* Counted as a write from before a server is chosen for it until it is known how far it got. */
+struct err entry_write(struct arena *a, struct dir *d, const struct write *w, struct revision *out)
 {
 	bool known = false;
 
+	*out = (struct revision){ 0 };
 	servers_begin_write(&d->servers);
 	struct err e = write_borrowed(a, d, w, out, &known);
 	servers_end_write(&d->servers);
 	TRY(e);
-	/* Whoever wrote may not be shown the entry. Then what the directory has reached by now is late enough. */
+	/* What the directory has reached by now is late enough. */
 	return known ? SUCCESS : dir_revision(d, out);
 }
 
@@ -281,13 +363,19 @@ struct err dir_add(struct arena *a, struct dir *d, const char *as, const struct 
 {
 	struct place place;
 	struct write w = { .as = as, .add = true };
+	bool in_folder = schema_lies_in_organization(entry->kind);
 
 	*out = (struct revision){ 0 };
-	if (!place_from(entry->kind, lies_in_organization(entry->kind) ? entry->provider : NULL, entry->id, &place))
+	if (!place_from(entry->kind, in_folder ? entry->provider : NULL, entry->id, &place))
 		return FAIL(ERR_INVALID, "id: not of that kind of entry");
 	TRY(schema_additions(a, &d->schema, entry, &w.mods));
 	w.dn = schema_dn(a, &d->schema, entry->kind, entry->provider, entry->id);
-	return write_once(a, d, &w, out);
+	struct err e = entry_write(a, d, &w, out);
+	/* Folders are made when something is put into them for the first time. If it is there, the refusal was meant.
+	 */
+	if (e.code == ERR_NOT_FOUND && in_folder && furnish_folder(a, d, entry->provider, entry->kind).code == OK)
+		e = entry_write(a, d, &w, out);
+	return e;
 }
 
 struct err dir_update(struct arena *a, struct dir *d, const char *as, const struct entry *to, unsigned fields,
@@ -297,13 +385,29 @@ struct err dir_update(struct arena *a, struct dir *d, const char *as, const stru
 	struct write w = { .as = as };
 
 	*out = (struct revision){ 0 };
-	if (!place_from(to->kind, lies_in_organization(to->kind) ? to->provider : NULL, to->id, &place))
+	if (!place_from(to->kind, schema_lies_in_organization(to->kind) ? to->provider : NULL, to->id, &place))
 		return FAIL(ERR_NOT_FOUND, "no such entry");
 	TRY(schema_changes(a, &d->schema, to, fields, &w.mods));
 	w.dn = schema_dn(a, &d->schema, to->kind, to->provider, to->id);
 	if (guard != NULL)
 		w.guard = schema_filter_guard(a, guard->state, &guard->revision);
-	return write_once(a, d, &w, out);
+	return entry_write(a, d, &w, out);
+}
+
+struct err dir_delete(struct arena *a, struct dir *d, const char *as, const struct entry *entry,
+    const struct guard *guard, struct revision *out)
+{
+	struct place place;
+	struct write w = { .as = as, .removes = true };
+
+	*out = (struct revision){ 0 };
+	if (!place_from(
+		entry->kind, schema_lies_in_organization(entry->kind) ? entry->provider : NULL, entry->id, &place))
+		return FAIL(ERR_NOT_FOUND, "no such entry");
+	w.dn = schema_dn(a, &d->schema, entry->kind, entry->provider, entry->id);
+	if (guard != NULL)
+		w.guard = schema_filter_guard(a, guard->state, &guard->revision);
+	return entry_write(a, d, &w, out);
 }
 
 /* ---- how far it got ---- */

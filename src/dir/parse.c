@@ -91,6 +91,10 @@ static bool read_word(struct parse *p, const struct schema_field *field, char *t
 		p->entry->realm = text[0] == 'l' ? REALM_LOCAL : REALM_NPPES;
 		return true;
 	}
+	if (field->type == VALUE_CASE_KIND) {
+		p->entry->case_kind = case_of_word(text);
+		return p->entry->case_kind != CASE_NONE || wrong_value(p, field, text, "no kind of case");
+	}
 	if (strcmp(text, "organization") != 0 && strcmp(text, "individual") != 0)
 		return wrong_value(p, field, text, "neither organization nor individual");
 	p->entry->provider_kind = text[0] == 'o' ? PROVIDER_ORGANIZATION : PROVIDER_INDIVIDUAL;
@@ -138,8 +142,15 @@ static bool read_one(struct parse *p, const struct schema_field *field, struct s
 		return (*(const char **)field_in(p, field) = read_reference(p, field, KIND_PERSON, text)) != NULL;
 	case VALUE_ORGANIZATION:
 		return (*(const char **)field_in(p, field) = read_reference(p, field, KIND_ORGANIZATION, text)) != NULL;
+	case VALUE_PRESENT:
+		*(bool *)field_in(p, field) = true;
+		return true;
+	case VALUE_FLAG:
+		*(bool *)field_in(p, field) = strcmp(text, "TRUE") == 0; /* the server takes nothing but TRUE and FALSE */
+		return true;
 	case VALUE_REALM:
 	case VALUE_PROVIDER_KIND:
+	case VALUE_CASE_KIND:
 		return read_word(p, field, text);
 	case VALUE_UUID:
 		return read_uuid(p, field, text);

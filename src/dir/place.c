@@ -94,11 +94,13 @@ static const struct {
 	{ KIND_CONSENT, "consents", 4 },
 	{ KIND_RECORD, "records", 4 },
 	{ KIND_SUBMISSION, "submissions", 4 },
+	{ KIND_CLAIM, "claims", 4 },
 	{ KIND_SESSION, "sessions", 2 },
 	{ KIND_PERSON, "people", 2 },
 	{ KIND_ORGANIZATION, "organizations", 2 },
 	{ KIND_APPLICATION, "applications", 2 },
 	{ KIND_ROLE, "roles", 2 },
+	{ KIND_CASE, "cases", 2 },
 };
 
 static bool is_ou(const struct rdn *r)

@@ -21,10 +21,18 @@
 #define SESSION KIND_BIT(KIND_SESSION)
 #define APPLICATION KIND_BIT(KIND_APPLICATION)
 #define ROLE KIND_BIT(KIND_ROLE)
-#define EVERY (PERSON | ORGANIZATION | ASSOCIATION | CONSENT | RECORD | SUBMISSION | SESSION | APPLICATION | ROLE)
-#define STATED (EVERY & ~(RECORD | ROLE))
-#define DECIDED (ASSOCIATION | CONSENT | SUBMISSION)
-#define LYING (ASSOCIATION | CONSENT | RECORD | SUBMISSION) /* in an organization */
+#define CLAIM KIND_BIT(KIND_CLAIM)
+#define CASE KIND_BIT(KIND_CASE)
+#define GRANT KIND_BIT(KIND_GRANT)
+#define RESERVATION KIND_BIT(KIND_RESERVATION)
+#define STREAMED \
+	(PERSON | ORGANIZATION | ASSOCIATION | CONSENT | RECORD | SUBMISSION | SESSION | APPLICATION | ROLE | CLAIM | CASE)
+#define EVERY (STREAMED | GRANT | RESERVATION)
+#define STATED (EVERY & ~(RECORD | ROLE | RESERVATION))
+#define THROUGH (ASSOCIATION | CONSENT | SUBMISSION)               /* an employer */
+#define LYING (ASSOCIATION | CONSENT | RECORD | SUBMISSION | CLAIM) /* in an organization */
+#define WHOSE (ASSOCIATION | SESSION | SUBMISSION | CLAIM)
+#define DECIDED (PERSON | ORGANIZATION | ASSOCIATION | CONSENT | SUBMISSION | CLAIM | CASE)
 
 #define AT(field) offsetof(struct entry, field)
 
@@ -35,34 +43,63 @@ const struct schema_field schema_fields[] = {
 	{ "entryCSN", VALUE_REVISION, AT(revision), EVERY, EVERY, EVERY, 0, false },
 
 	{ "scfState", VALUE_STATE, AT(state), STATED, STATED, STATED, FIELD_STATE, false },
-	{ "scfProvider", VALUE_ORGANIZATION, AT(provider), LYING, LYING, LYING, 0, false },
-	{ "scfEmployer", VALUE_ORGANIZATION, AT(employer), DECIDED, DECIDED, DECIDED, 0, false },
-	{ "scfUser", VALUE_PERSON, AT(user), ASSOCIATION | SESSION | SUBMISSION, ASSOCIATION | SESSION | SUBMISSION,
-	    ASSOCIATION | SESSION | SUBMISSION, 0, false },
+	{ "scfProvider", VALUE_ORGANIZATION, AT(provider), LYING | CASE, LYING, LYING | CASE, 0, false },
+	{ "scfEmployer", VALUE_ORGANIZATION, AT(employer), THROUGH | CASE, THROUGH, THROUGH | CASE, 0, false },
+	{ "scfUser", VALUE_PERSON, AT(user), WHOSE | CASE | GRANT, WHOSE, WHOSE | CASE, 0, false },
 
 	{ "scfRealm", VALUE_REALM, AT(realm), PERSON, PERSON, PERSON, 0, false },
-	{ "scfSessionsEndAt", VALUE_TIME, AT(sessions_end), PERSON, 0, PERSON, 0, false },
-	{ "cn", VALUE_TEXT, AT(name), PERSON, 0, 0, 0, false },
-	{ "sn", VALUE_TEXT, AT(name), PERSON, 0, 0, 0, true },
-	{ "mail", VALUE_TEXT, AT(mail), PERSON, 0, 0, 0, false },
+	{ "scfSessionsEndAt", VALUE_TIME, AT(sessions_end), PERSON, 0, PERSON, FIELD_SESSIONS_END, false },
+	{ "pwdChangedTime", VALUE_TIME, AT(password_changed_at), PERSON, 0, PERSON, 0, false },
+	{ "scfSignedInAt", VALUE_TIME, AT(signed_in_at), PERSON, 0, PERSON, FIELD_SIGNED_IN_AT, false },
+	{ "scfFraudAt", VALUE_TIME, AT(fraud_at), PERSON, 0, 0, FIELD_FRAUD_AT, false },
+	{ "scfLeavingEmployer", VALUE_ORGANIZATIONS, AT(leaving), PERSON, 0, PERSON, FIELD_LEAVING, false },
+	{ "oathTOTPToken", VALUE_PRESENT, AT(second_factor), PERSON, 0, PERSON, 0, false },
+	{ "scfSecondFactor", VALUE_FLAG, AT(second_factor), SESSION, 0, SESSION, 0, false },
+	{ "scfRecoveryDigest", VALUE_DIGESTS, AT(recovery_digests), PERSON, 0, 0, FIELD_RECOVERY, false },
+	{ "cn", VALUE_TEXT, AT(name), PERSON, 0, 0, FIELD_NAME, false },
+	{ "sn", VALUE_TEXT, AT(name), PERSON, 0, 0, FIELD_NAME, true },
+	{ "mail", VALUE_TEXT, AT(mail), PERSON, 0, 0, FIELD_MAIL, false },
+	{ "telephoneNumber", VALUE_TEXT, AT(phone), PERSON, 0, 0, FIELD_PHONE, false },
+	{ "scfNpi", VALUE_TEXTS, AT(npis), PERSON | ORGANIZATION | RECORD, 0, 0, FIELD_NPIS, false },
 
-	{ "o", VALUE_TEXT, AT(name), ORGANIZATION, 0, 0, 0, false },
+	{ "o", VALUE_TEXT, AT(name), ORGANIZATION, 0, 0, FIELD_NAME, false },
 	{ "scfProviderKind", VALUE_PROVIDER_KIND, AT(provider_kind), ORGANIZATION, 0, ORGANIZATION, 0, false },
-	{ "scfAuthorizedOfficial", VALUE_PERSON, AT(official), ORGANIZATION, 0, ORGANIZATION, 0, false },
-	{ "scfBarredEmployer", VALUE_ORGANIZATIONS, AT(barred), ORGANIZATION, 0, ORGANIZATION, 0, false },
+	{ "scfAuthorizedOfficial", VALUE_PERSON, AT(official), ORGANIZATION, 0, ORGANIZATION, FIELD_OFFICIAL, false },
+	{ "scfOfficialSince", VALUE_TIME, AT(official_since), ORGANIZATION, 0, 0, FIELD_OFFICIAL, false },
+	{ "scfBarredEmployer", VALUE_ORGANIZATIONS, AT(barred), ORGANIZATION, 0, ORGANIZATION, FIELD_BARRED, false },
+	{ "scfTin", VALUE_TEXT, AT(tin), ORGANIZATION, 0, 0, FIELD_TIN, false },
+	{ "scfTinKind", VALUE_TEXT, AT(tin_kind), ORGANIZATION, 0, 0, FIELD_TIN, false },
+	{ "postalAddress", VALUE_TEXT, AT(postal_address), ORGANIZATION, 0, 0, FIELD_POSTAL_ADDRESS, false },
 
 	{ "scfNotBefore", VALUE_TIME, AT(not_before), CONSENT, 0, CONSENT, 0, false },
 	{ "scfNotAfter", VALUE_TIME, AT(not_after), CONSENT | ASSOCIATION, 0, CONSENT | ASSOCIATION, 0, false },
-	{ "scfExpires", VALUE_TIME, AT(expires), ASSOCIATION | SESSION, SESSION, ASSOCIATION | SESSION, 0, false },
-	{ "scfRequestedBy", VALUE_PERSON, AT(requested_by), ASSOCIATION | CONSENT, 0, 0, 0, false },
-	{ "scfRequestedAt", VALUE_TIME, AT(requested_at), DECIDED, 0, 0, 0, false },
+	{ "scfExpires", VALUE_TIME, AT(expires), ASSOCIATION | SESSION | GRANT, SESSION | GRANT, ASSOCIATION | SESSION,
+	    FIELD_EXPIRES, false },
+	{ "scfRequestedBy", VALUE_PERSON, AT(requested_by), ASSOCIATION | CONSENT | ORGANIZATION | CASE, 0, ORGANIZATION, 0,
+	    false },
+	{ "scfRequestedAt", VALUE_TIME, AT(requested_at), (DECIDED & ~PERSON) | RESERVATION, 0, 0, 0, false },
 	{ "scfDecidedBy", VALUE_PERSON, AT(decided_by), DECIDED, 0, 0, FIELD_DECIDED, false },
 	{ "scfDecidedAt", VALUE_TIME, AT(decided_at), DECIDED, 0, 0, FIELD_DECIDED, false },
-	{ "scfReason", VALUE_TEXT, AT(reason), DECIDED | ORGANIZATION, 0, 0, FIELD_REASON, false },
+	{ "scfReason", VALUE_TEXT, AT(reason), DECIDED, 0, 0, FIELD_REASON, false },
+	{ "scfTicket", VALUE_TEXT, AT(ticket), DECIDED, 0, 0, FIELD_REASON, false },
+	{ "scfIdentifiedBy", VALUE_TEXT, AT(identified_by), DECIDED, 0, 0, FIELD_REASON, false },
+
+	{ "scfSignedBy", VALUE_PERSON, AT(signed_by), CONSENT, 0, 0, FIELD_SIGNED, false },
+	{ "scfSignedAt", VALUE_TIME, AT(signed_at), CONSENT, 0, 0, FIELD_SIGNED, false },
+	{ "scfSignedDigest", VALUE_TEXT, AT(signed_digest), CONSENT, 0, 0, FIELD_SIGNED, false },
+	{ "scfSignedHow", VALUE_TEXT, AT(signed_how), CONSENT, 0, 0, FIELD_SIGNED, false },
+	{ "scfAttachment", VALUE_TEXT, AT(attachment), CONSENT | CLAIM, 0, 0, FIELD_ATTACHMENT, false },
+	{ "scfDocumentKind", VALUE_TEXT, AT(document_kind), CLAIM, 0, 0, 0, false },
+	{ "scfCaseKind", VALUE_CASE_KIND, AT(case_kind), CASE, CASE, CASE, 0, false },
+	{ "scfNote", VALUE_TEXT, AT(note), CASE | CLAIM, 0, 0, 0, false },
+	{ "scfPurpose", VALUE_TEXT, AT(purpose), GRANT | RESERVATION, GRANT | RESERVATION, 0, 0, false },
+	{ "scfOwner", VALUE_TEXT, AT(owner), RESERVATION, RESERVATION, 0, 0, false },
 
 	{ "scfForm", VALUE_TEXT, AT(form), RECORD | SUBMISSION, 0, 0, 0, false },
 	{ "scfEnrollmentStatus", VALUE_TEXT, AT(status), RECORD, 0, 0, 0, false },
-	{ "scfDocument", VALUE_DOCUMENT, AT(document), RECORD | SUBMISSION, 0, 0, FIELD_DOCUMENT, false },
+	{ "scfEnrollmentId", VALUE_TEXT, AT(enrollment), SUBMISSION, 0, SUBMISSION, FIELD_ENROLLMENT, false },
+	{ "scfSubmissionId", VALUE_TEXT, AT(made_from), RECORD, 0, 0, 0, false },
+	{ "scfDocument", VALUE_DOCUMENT, AT(document), RECORD | SUBMISSION | GRANT | CONSENT, 0, 0, FIELD_DOCUMENT, false },
 
 	{ "scfStartedAt", VALUE_TIME, AT(started_at), SESSION, SESSION, SESSION, 0, false },
 	{ "scfSeenAt", VALUE_TIME, AT(seen_at), SESSION, SESSION, SESSION, FIELD_SEEN_AT, false },
@@ -100,6 +137,10 @@ static const struct {
 	[KIND_SESSION] = { "scfSessionId", "ou=sessions", false, { "scfSession", "dynamicObject" }, 2 },
 	[KIND_APPLICATION] = { "scfApplicationId", "ou=applications", false, { "scfApplication" }, 1 },
 	[KIND_ROLE] = { "cn", "ou=roles", false, { "groupOfNames" }, 1 },
+	[KIND_CLAIM] = { "scfClaimId", "ou=claims", true, { "scfClaim" }, 1 },
+	[KIND_CASE] = { "scfCaseId", "ou=cases", false, { "scfCase" }, 1 },
+	[KIND_GRANT] = { "scfGrantId", "ou=grants", false, { "scfGrant", "dynamicObject" }, 2 },
+	[KIND_RESERVATION] = { "scfReservationId", "ou=reservations", false, { "scfReservation" }, 1 },
 };
 
 const char *place_naming(enum kind kind)
@@ -115,7 +156,8 @@ const char *const *schema_classes(enum kind kind)
 const char *const *schema_containers(void)
 {
 	static const char *const containers[] = { "ou=people", "ou=organizations", "ou=roles", "ou=applications",
-		"ou=sessions", NULL };
+		"ou=sessions", "ou=grants", "ou=cases", "ou=reservations", "ou=attachments", "cn=totp,ou=policies",
+		NULL };
 
 	return containers;
 }
@@ -186,6 +228,8 @@ struct err schema_open(struct schema *s, const char *base, const char *people)
 		schema_close(s);
 		return FAIL(ERR_INVALID, "people: not a distinguished name");
 	}
+	/* A directory of people is somebody else's: ours is what we take of it, not what it must hold. */
+	unsigned somebody_elses = people != NULL ? PERSON : 0;
 	s->organizations = below(kinds[KIND_ORGANIZATION].container, s->base);
 	s->base_size = strlen(s->base);
 	s->people_size = strlen(s->people);
@@ -195,7 +239,7 @@ struct err schema_open(struct schema *s, const char *base, const char *people)
 		const struct schema_field *field = &schema_fields[row];
 
 		for (int kind = 0; kind < KINDS; kind++)
-			if (field->required & KIND_BIT(kind))
+			if (field->required & KIND_BIT(kind) & ~somebody_elses)
 				s->required[kind] |= UINT64_C(1) << row;
 		if (field->only_written)
 			continue;
@@ -232,6 +276,18 @@ char **schema_attributes_of(struct arena *a, enum kind kind)
 	return attributes_with(a, KIND_BIT(kind), false);
 }
 
+char **schema_attributes_of_head(struct arena *a, enum kind kind)
+{
+	char **names = arena_alloc(a, (schema_field_count + 1) * sizeof *names);
+	size_t count = 0;
+
+	for (size_t i = 0; i < schema_field_count; i++)
+		if (!schema_fields[i].only_written && (schema_fields[i].kinds & KIND_BIT(kind)) &&
+		    schema_fields[i].type != VALUE_DOCUMENT)
+			names[count++] = (char *)(uintptr_t)schema_fields[i].attribute; /* libldap only reads them */
+	return names;
+}
+
 char **schema_attributes_streamed(struct arena *a)
 {
 	return attributes_with(a, 0, true);
@@ -252,6 +308,8 @@ bool schema_is_id(enum kind kind, const char *id)
 	case KIND_RECORD:
 		return id_is_enrollment(id);
 	case KIND_SESSION:
+	case KIND_GRANT:
+	case KIND_RESERVATION:
 		return id != NULL && is_digest(id);
 	case KIND_ROLE:
 		return id != NULL &&
@@ -291,6 +349,16 @@ const char *schema_dn(struct arena *a, const struct schema *s, enum kind kind, c
 		return arena_printf(a, "%s,%s,%s", name, kinds[kind].container, s->base);
 	return arena_printf(a, "%s,%s,%s,%s", name, kinds[kind].container,
 	    rdn(a, kinds[KIND_ORGANIZATION].naming, provider != NULL ? provider : ""), s->organizations);
+}
+
+bool schema_lies_in_organization(enum kind kind)
+{
+	return kinds[kind].in_organization;
+}
+
+const char *schema_folder(struct arena *a, const struct schema *s, enum kind kind, const char *provider)
+{
+	return arena_printf(a, "%s,%s", kinds[kind].container, schema_dn(a, s, KIND_ORGANIZATION, NULL, provider));
 }
 
 const char *schema_dn_below(struct arena *a, const struct schema *s, const char *relative)
@@ -441,6 +509,11 @@ static struct berval **values_of(
 		return text_value(a, provider_kind_word(e->provider_kind));
 	case VALUE_DOCUMENT:
 		return document_value(a, e);
+	case VALUE_CASE_KIND:
+		return text_value(a, case_word(e->case_kind));
+	case VALUE_FLAG:
+		return text_value(a, *(const bool *)at ? "TRUE" : NULL);
+	case VALUE_PRESENT:
 	case VALUE_CLASSES:
 	case VALUE_UUID:
 	case VALUE_REVISION:
@@ -457,6 +530,21 @@ static LDAPMod *change(struct arena *a, int operation, const char *attribute, st
 	mod->mod_type = (char *)(uintptr_t)attribute;
 	mod->mod_bvalues = values;
 	return mod;
+}
+
+LDAPMod *schema_mod(struct arena *a, int operation, const char *attribute, const void *bytes, size_t size)
+{
+	return change(a, operation, attribute, bytes == NULL ? NULL : one_value(a, bytes, size));
+}
+
+LDAPMod *schema_mod_text(struct arena *a, int operation, const char *attribute, const char *text)
+{
+	return schema_mod(a, operation, attribute, text, text == NULL ? 0 : strlen(text));
+}
+
+LDAPMod *schema_mod_texts(struct arena *a, int operation, const char *attribute, const char *const *texts)
+{
+	return change(a, operation, attribute, list_values(a, NULL, VALUE_TEXTS, texts));
 }
 
 static struct berval **classes_of(struct arena *a, const struct entry *e)

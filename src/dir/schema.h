@@ -23,9 +23,11 @@ enum value_type {
 	VALUE_PERSON, VALUE_PEOPLE,              /* DNs of people, told as their ids */
 	VALUE_ORGANIZATION, VALUE_ORGANIZATIONS, /* DNs of organizations, told as their ids */
 	VALUE_DIGESTS,                           /* SHA-256, hex */
-	VALUE_REALM, VALUE_PROVIDER_KIND,        /* words */
+	VALUE_REALM, VALUE_PROVIDER_KIND, VALUE_CASE_KIND, /* words */
+	VALUE_FLAG,                              /* TRUE or FALSE */
 	VALUE_DOCUMENT,                          /* bytes; the field behind the pointer is their size */
 	VALUE_CLASSES, VALUE_UUID, VALUE_REVISION,
+	VALUE_PRESENT,                           /* a bool: is there a value, whatever it is? */
 };
 
 /* One row: an attribute, and the field of struct entry that it is for the kinds named. */
@@ -59,6 +61,7 @@ void schema_close(struct schema *);
 int schema_row(const struct schema *, const char *name, size_t size);
 /* Attributes to ask for: all of a kind for a reader, or all that the replica wants. NULL-terminated. */
 char **schema_attributes_of(struct arena *, enum kind);
+char **schema_attributes_of_head(struct arena *, enum kind); /* without its document */
 char **schema_attributes_streamed(struct arena *);
 /* Selects what the stream is about. */
 const char *schema_stream_filter(void);
@@ -69,9 +72,17 @@ const char *const *schema_classes(enum kind);
 bool schema_is_id(enum kind, const char *id);
 /* The DN of an entry, escaped; whatever the ids are (RFC 4514). provider: the organization that it lies in, or NULL. */
 const char *schema_dn(struct arena *, const struct schema *, enum kind, const char *provider, const char *id);
+/* Of kinds that lie in an organization: the folder that holds them there. */
+bool schema_lies_in_organization(enum kind);
+const char *schema_folder(struct arena *, const struct schema *, enum kind, const char *provider);
 /* "ou=sessions", "cn=decoy,ou=services": below base. */
 const char *schema_dn_below(struct arena *, const struct schema *, const char *relative);
 const char *const *schema_containers(void); /* relative names, NULL-terminated */
+
+/* One change of an attribute to that value; replaced by NULL it is removed. */
+LDAPMod *schema_mod(struct arena *, int operation, const char *attribute, const void *bytes, size_t size);
+LDAPMod *schema_mod_text(struct arena *, int operation, const char *attribute, const char *text); /* or NULL */
+LDAPMod *schema_mod_texts(struct arena *, int operation, const char *attribute, const char *const *texts);
 
 /* A filter (attribute=value), escaped (RFC 4515 3). The only place where filters are made of values. */
 const char *schema_filter_equal(struct arena *, const char *attribute, const char *value);

@@ -17,6 +17,10 @@ static const char *const kinds[KINDS] = {
 	[KIND_SESSION] = "session",
 	[KIND_APPLICATION] = "application",
 	[KIND_ROLE] = "role",
+	[KIND_CLAIM] = "claim",
+	[KIND_CASE] = "case",
+	[KIND_GRANT] = "grant",
+	[KIND_RESERVATION] = "reservation",
 };
 
 static const char *const states[STATES] = {
@@ -41,6 +45,8 @@ static const char *const states[STATES] = {
 	[STATE_SUBMITTED] = "submitted",
 	[STATE_ACCEPTED] = "accepted",
 	[STATE_RETURNED] = "returned",
+	[STATE_EXECUTED] = "executed",
+	[STATE_DECLINED] = "declined",
 };
 
 #define BIT(state) (1u << (state))
@@ -58,6 +64,10 @@ static const uint32_t fitting[KINDS] = {
 	[KIND_SESSION] = BIT(STATE_ACTIVE) | BIT(STATE_ENDED),
 	[KIND_APPLICATION] = BIT(STATE_ACTIVE) | BIT(STATE_DISABLED),
 	[KIND_ROLE] = BIT(STATE_NONE),
+	[KIND_CLAIM] = BIT(STATE_SUBMITTED) | BIT(STATE_APPROVED) | BIT(STATE_REJECTED) | BIT(STATE_WITHDRAWN),
+	[KIND_CASE] = BIT(STATE_SUBMITTED) | BIT(STATE_EXECUTED) | BIT(STATE_DECLINED),
+	[KIND_GRANT] = BIT(STATE_ACTIVE) | BIT(STATE_ENDED),
+	[KIND_RESERVATION] = BIT(STATE_NONE),
 };
 _Static_assert(STATES <= 32, "states fit into the bits above");
 
@@ -84,6 +94,25 @@ enum state state_of_word(const char *word)
 bool state_fits(enum kind kind, enum state state)
 {
 	return (unsigned)kind < KINDS && (unsigned)state < STATES && (fitting[kind] & BIT(state));
+}
+
+static const char *const cases[] = {
+	[CASE_REVOCATION] = "employer_revocation",
+	[CASE_OFFICIAL_LEFT] = "official_left",
+	[CASE_ACCOUNT] = "account",
+};
+
+const char *case_word(enum case_kind kind)
+{
+	return kind > CASE_NONE && (unsigned)kind < COUNT(cases) ? cases[kind] : "unknown";
+}
+
+enum case_kind case_of_word(const char *word)
+{
+	for (unsigned i = CASE_NONE + 1; word != NULL && i < COUNT(cases); i++)
+		if (strcmp(cases[i], word) == 0)
+			return (enum case_kind)i;
+	return CASE_NONE;
 }
 
 const char *role_word(enum role role)

@@ -393,13 +393,13 @@ static void command_add_session(struct arena *a, struct dir *d, const char *id, 
 }
 
 static void command_state(struct arena *a, struct dir *d, const char *kind, const char *provider, const char *id,
-    const char *from, const char *to)
+    const char *from, const char *to, const char *as)
 {
 	struct entry e = { .kind = kind_of(kind), .provider = no_dash(provider), .id = id, .state = state_of_word(to) };
 	struct guard guard = { .state = from == NULL ? STATE_NONE : state_of_word(from) };
 	struct revision csn;
 
-	say_write("state", dir_update(a, d, NULL, &e, FIELD_STATE, &guard, &csn), &csn);
+	say_write("state", dir_update(a, d, as, &e, FIELD_STATE, &guard, &csn), &csn);
 }
 
 static void command_document(struct arena *a, struct dir *d, const char *as, const char *provider, const char *id,
@@ -421,6 +421,141 @@ static void command_document(struct arena *a, struct dir *d, const char *as, con
 	say_write("document", dir_update(a, d, no_dash(as), &e, FIELD_DOCUMENT, &guard, &reached), &reached);
 }
 
+/* ---- passwords, second factors, attachments ---- */
+
+static void command_change(struct dir *d, const char *uid, const char *old, const char *otp, const char *new)
+{
+	static const char *const outcomes[] = { "set", "wrong", "locked", "too-short", "in-history", "refused" };
+	enum password_outcome outcome;
+	struct revision csn;
+	struct err e = no_dash(old) == NULL ? dir_set_password(d, uid, new, strlen(new), &outcome, &csn)
+					    : dir_change_password(d, uid, old, strlen(old), no_dash(otp), new,
+						  strlen(new), &outcome, &csn);
+
+	say("answer\tchange\t%s\t%s\t%d\t%s", code_word(e.code), outcomes[outcome], csn.micros != 0, or_dash(e.what));
+}
+
+static void command_failures(struct arena *a, struct dir *d, const char *uid)
+{
+	struct dir_failures found;
+	struct err e = dir_failures(a, d, uid, &found);
+
+	say("answer\tfailures\t%s\t%d\t%" PRId64 "\t%d", code_word(e.code), found.count, found.last, found.locked);
+}
+
+static void command_bind_and_read(struct arena *a, struct dir *d, const char *uid, const char *password)
+{
+	struct bind_result result;
+	struct entry found;
+	struct err e = dir_bind_and_read(a, d, uid, password, strlen(password), &result, &found);
+
+	say("answer\tbind-and-read\t%s\t%d\t%s\t%s\t%s", code_word(e.code), result.outcome == BIND_RIGHT,
+	    or_dash(found.name), or_dash(found.mail), found.npis != NULL ? found.npis[0] : "-");
+}
+
+static void command_factor(struct arena *a, struct dir *d, const char *what, const char *uid, char *value)
+{
+	unsigned char secret[64];
+	char hex[2 * sizeof secret + 1] = "";
+	const char *digests[] = { value,
+		value != NULL ? "b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0" : NULL, NULL };
+	struct revision csn = { 0 };
+	size_t size = 0;
+	bool active = false;
+	struct err e = SUCCESS;
+
+	if (strcmp(what, "enrol") == 0) {
+		size = from_hex(value);
+		e = dir_totp_enrol(d, uid, (unsigned char *)value, size, &csn);
+	} else if (strcmp(what, "activate") == 0) {
+		e = dir_totp_activate(a, d, uid, digests, &csn);
+	} else if (strcmp(what, "remove") == 0) {
+		e = dir_totp_remove(d, uid, &csn);
+	} else {
+		e = dir_totp_secret(d, uid, secret, &size, &active);
+		for (size_t i = 0; i < size; i++)
+			snprintf(hex + 2 * i, 3, "%02x", secret[i]);
+	}
+	say("answer\tfactor\t%s\t%s\t%d\t%d\t%s", code_word(e.code), hex, active, csn.micros != 0, or_dash(e.what));
+}
+
+static bool say_head(void *self, const struct attachment *at)
+{
+	(void)self;
+	say("stream\thead\t%s\t%s\t%s\t%s\t%" PRId64 "\t%" PRId64, at->id, or_dash(at->user), or_dash(at->media_type),
+	    or_dash(at->digest), at->size, at->at);
+	return true;
+}
+
+static void command_attachment(struct arena *a, struct dir *d, char **w)
+{
+	const char *verb = w[1], *id = w[2];
+	struct attachment at = { .id = id, .user = "quinn", .media_type = w[3], .digest = w[4], .at = 1780000000 };
+	int number_of_part = w[3] != NULL ? (int)strtol(w[3], NULL, 10) : 0;
+	size_t size = 0;
+	const void *bytes = NULL;
+	struct revision csn = { 0 };
+	struct err e;
+
+	if (strcmp(verb, "begin") == 0) {
+		e = dir_attachment_begin(a, d, &at, &csn);
+	} else if (strcmp(verb, "part") == 0) {
+		size = strtoul(w[4], NULL, 10);
+		e = dir_attachment_part(a, d, id, number_of_part, arena_alloc(a, size + 1), size);
+	} else if (strcmp(verb, "finish") == 0) {
+		at.size = 300000;
+		e = dir_attachment_finish(a, d, &at, &csn);
+	} else if (strcmp(verb, "head") == 0) {
+		e = dir_attachment_head(a, d, no_dash(w[3]), id, &at);
+		if (e.code == OK)
+			say_head(NULL, &at);
+	} else if (strcmp(verb, "read") == 0) {
+		e = dir_attachment_read(a, d, no_dash(w[4]), id, number_of_part, &bytes, &size);
+	} else if (strcmp(verb, "each") == 0) {
+		e = dir_attachment_each(a, d, say_head, NULL);
+	} else {
+		e = dir_attachment_remove(a, d, id);
+	}
+	say("answer\tattachment\t%s\t%zu\t%s", code_word(e.code), size, or_dash(e.what));
+}
+
+/* An association, claim or consent of that provider, by whoever it is of. */
+static void command_add(struct arena *a, struct dir *d, const char *as, const char *kind, const char *provider,
+    const char *id, const char *user)
+{
+	struct entry e = {
+		.kind = kind_of(kind),
+		.provider = provider,
+		.id = id,
+		.user = user,
+		.employer = "meridian",
+		.requested_by = user,
+		.requested_at = clock_now(),
+		.state = kind_of(kind) == KIND_ASSOCIATION ? STATE_PENDING
+			 : kind_of(kind) == KIND_CLAIM     ? STATE_SUBMITTED
+							   : STATE_PREPARED,
+	};
+	struct revision csn;
+
+	say_write("add", dir_add(a, d, no_dash(as), &e, &csn), &csn);
+}
+
+static void command_delete(struct arena *a, struct dir *d, const char *kind, const char *id)
+{
+	struct entry e = { .kind = kind_of(kind), .id = id };
+	struct revision csn;
+
+	say_write("delete", dir_delete(a, d, NULL, &e, NULL, &csn), &csn);
+}
+
+static void command_find_mail(struct arena *a, struct dir *d, const char *mail)
+{
+	const char *uid = NULL;
+	struct err e = dir_find_mail(a, d, mail, &uid);
+
+	say("answer\tfind-mail\t%s\t%s", code_word(e.code), or_dash(uid));
+}
+
 static void command_check(struct arena *a, struct dir *d)
 {
 	int64_t began = clock_steady_ms();
@@ -439,6 +574,20 @@ static void command_revision(struct dir *d)
 	revision_format(&reached, csn);
 	say("answer\trevision\t%s\t%s\t%" PRId64 "\t%s", code_word(e.code), csn, clock_steady_ms() - began,
 	    or_dash(e.what));
+}
+
+static void command_unlock(struct dir *d, const char *uid)
+{
+	struct revision csn = { 0 };
+
+	say_write("unlock", dir_unlock(d, uid, &csn), &csn);
+}
+
+static void command_furnish(struct arena *a, struct dir *d, const char *provider)
+{
+	struct err e = dir_furnish(a, d, provider);
+
+	say("answer\tfurnish\t%s\t%s", code_word(e.code), or_dash(e.what));
 }
 
 static void command_server(struct dir *d)
@@ -464,13 +613,33 @@ static void obey(struct arena *a, struct dir *d, struct follower *f, char *line)
 	else if (strcmp(verb, "add-session") == 0)
 		command_add_session(a, d, w[1], w[2]);
 	else if (strcmp(verb, "state") == 0)
-		command_state(a, d, w[1], w[2], w[3], w[4], w[5]);
+		command_state(a, d, w[1], w[2], w[3], w[4], w[5], w[6]);
 	else if (strcmp(verb, "document") == 0)
 		command_document(a, d, w[1], w[2], w[3], w[4], w[5]);
 	else if (strcmp(verb, "check") == 0)
 		command_check(a, d);
 	else if (strcmp(verb, "revision") == 0)
 		command_revision(d);
+	else if (strcmp(verb, "change") == 0)
+		command_change(d, w[1], w[2], w[3], w[4]);
+	else if (strcmp(verb, "unlock") == 0)
+		command_unlock(d, w[1]);
+	else if (strcmp(verb, "failures") == 0)
+		command_failures(a, d, w[1]);
+	else if (strcmp(verb, "bind-and-read") == 0)
+		command_bind_and_read(a, d, w[1], w[2]);
+	else if (strcmp(verb, "factor") == 0)
+		command_factor(a, d, w[1], w[2], w[3]);
+	else if (strcmp(verb, "attachment") == 0)
+		command_attachment(a, d, w);
+	else if (strcmp(verb, "add") == 0)
+		command_add(a, d, w[1], w[2], w[3], w[4], w[5]);
+	else if (strcmp(verb, "delete") == 0)
+		command_delete(a, d, w[1], w[2]);
+	else if (strcmp(verb, "furnish") == 0)
+		command_furnish(a, d, w[1]);
+	else if (strcmp(verb, "find-mail") == 0)
+		command_find_mail(a, d, w[1]);
 	else if (strcmp(verb, "server") == 0)
 		command_server(d);
 	else if (strcmp(verb, "name") == 0)

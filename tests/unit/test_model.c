@@ -62,6 +62,10 @@ static void each_kind_has_its_states_and_no_others(void **unused)
 		{ KIND_SESSION, " active ended " },
 		{ KIND_APPLICATION, " active disabled " },
 		{ KIND_ROLE, " none " },
+		{ KIND_CLAIM, " submitted approved rejected withdrawn " },
+		{ KIND_CASE, " submitted executed declined " },
+		{ KIND_GRANT, " active ended " },
+		{ KIND_RESERVATION, " none " },
 	};
 	char word[32];
 

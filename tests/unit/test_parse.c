@@ -154,6 +154,20 @@ static void other_kinds_are_read(void **unused)
 	const struct attribute person[] = { { "entryCSN", { CSN } }, { "scfState", { "disabled" } },
 		{ "scfRealm", { "nppes" } }, { "scfSessionsEndAt", { "20261124063744.5Z" } },
 		{ "cn", { "Wei Chen", "Chen, Wei" } }, { NULL, { NULL } } };
+	const struct attribute enrolled[] = { { "entryCSN", { CSN } }, { "scfState", { "active" } },
+		{ "scfRealm", { "local" } }, { "oathTOTPToken", { "whatever it is" } },
+		{ "scfRecoveryDigest", { DIGEST } }, { "scfLeavingEmployer", { ORG("meridian") } },
+		{ "scfFraudAt", { "20261124063744Z" } }, { NULL, { NULL } } };
+	const struct attribute of_desk[] = { { "entryCSN", { CSN } }, { "scfState", { "submitted" } },
+		{ "scfCaseKind", { "employer_revocation" } }, { "scfProvider", { ORG("lakeside") } },
+		{ "scfRequestedBy", { PERSON("rivera") } }, { NULL, { NULL } } };
+	const struct attribute claim[] = { { "entryCSN", { CSN } }, { "scfState", { "submitted" } },
+		{ "scfProvider", { ORG("northgate") } }, { "scfUser", { PERSON("quinn") } },
+		{ "scfDocumentKind", { "cp575" } }, { NULL, { NULL } } };
+	const struct attribute session[] = { { "entryCSN", { CSN } }, { "scfState", { "active" } },
+		{ "scfUser", { PERSON("chen") } }, { "scfStartedAt", { "20261124063744Z" } },
+		{ "scfSeenAt", { "20261124063744Z" } }, { "scfAuthenticatedAt", { "20261124063744Z" } },
+		{ "scfExpires", { "20261124063744Z" } }, { "scfSecondFactor", { "TRUE" } }, { NULL, { NULL } } };
 	const struct attribute role[] = { { "entryCSN", { CSN } },
 		{ "member", { PERSON("desk1"), "", PERSON("desk2") } }, { NULL, { NULL } } };
 	const struct attribute application[] = { { "entryCSN", { CSN } }, { "scfState", { "active" } },
@@ -164,6 +178,21 @@ static void other_kinds_are_read(void **unused)
 	assert_int_equal(e.realm, REALM_NPPES);
 	assert_int_equal(e.sessions_end, 1795502264);
 	assert_string_equal(e.name, "Wei Chen");
+	assert_false(e.second_factor);
+	assert_null(read_all(PERSON("ito"), enrolled, &e));
+	assert_true(e.second_factor);
+	assert_string_equal(e.leaving[0], "meridian");
+	assert_int_equal(e.fraud_at, 1795502264);
+	assert_string_equal(e.recovery_digests[0], DIGEST);
+	assert_null(read_all("scfCaseId=c-1,ou=cases," BASE, of_desk, &e));
+	assert_int_equal(e.case_kind, CASE_REVOCATION);
+	assert_string_equal(e.provider, "lakeside");
+	assert_string_equal(e.requested_by, "rivera");
+	assert_null(read_all("scfClaimId=k-1,ou=claims," ORG("northgate"), claim, &e));
+	assert_string_equal(e.document_kind, "cp575");
+	assert_string_equal(e.provider, "northgate");
+	assert_null(read_all("scfSessionId=" DIGEST ",ou=sessions," BASE, session, &e));
+	assert_true(e.second_factor);
 	assert_null(read_all("cn=helpdesk,ou=roles," BASE, role, &e));
 	assert_string_equal(e.id, "helpdesk");
 	assert_string_equal(e.members[0], "desk1");

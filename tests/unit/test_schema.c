@@ -11,6 +11,7 @@
 #include "dir/schema.h"
 
 #define BASE "dc=scf,dc=example"
+#define DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 static struct schema schema;
 static struct arena *arena;
@@ -60,6 +61,12 @@ static void each_kind_has_its_place(void **unused)
 		    "scfSessionId=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef,ou=sessions," BASE },
 		{ KIND_APPLICATION, NULL, "portal", "scfApplicationId=portal,ou=applications," BASE },
 		{ KIND_ROLE, NULL, "helpdesk", "cn=helpdesk,ou=roles," BASE },
+		{ KIND_CLAIM, "northgate", "k-1",
+		    "scfClaimId=k-1,ou=claims,scfOrgId=northgate,ou=organizations," BASE },
+		{ KIND_CASE, NULL, "c-1", "scfCaseId=c-1,ou=cases," BASE },
+		/* Not in the replica: their names are written and never read. */
+		{ KIND_GRANT, NULL, DIGEST, "scfGrantId=" DIGEST ",ou=grants," BASE },
+		{ KIND_RESERVATION, NULL, DIGEST, "scfReservationId=" DIGEST ",ou=reservations," BASE },
 	};
 
 	(void)unused;
@@ -68,6 +75,10 @@ static void each_kind_has_its_place(void **unused)
 		struct place place;
 
 		assert_string_equal(schema_dn(arena, &schema, rows[i].kind, rows[i].provider, rows[i].id), rows[i].dn);
+		if (rows[i].kind == KIND_GRANT || rows[i].kind == KIND_RESERVATION) {
+			assert_int_equal(where_is(rows[i].dn, &place), PLACE_ELSEWHERE);
+			continue;
+		}
 		assert_int_equal(where_is(rows[i].dn, &place), PLACE_OURS);
 		assert_int_equal(place.kind, rows[i].kind);
 		assert_string_equal(place.id, rows[i].id);
@@ -129,7 +140,8 @@ static void other_places_are_judged_strictly(void **unused)
 		{ PLACE_ELSEWHERE, "cn=associates,scfOrgId=lakeside,ou=organizations," BASE },
 		{ PLACE_ELSEWHERE, "cn=gateway,ou=services," BASE },
 		{ PLACE_ELSEWHERE, "cn=people,ou=policies," BASE },
-		{ PLACE_ELSEWHERE, "scfClaimId=x,ou=claims,scfOrgId=lakeside,ou=organizations," BASE },
+		{ PLACE_ELSEWHERE, "scfPart=1,scfAttachmentId=d-1,ou=attachments," BASE },
+		{ PLACE_ELSEWHERE, "cn=totp,ou=policies," BASE },
 		{ PLACE_ELSEWHERE, "uid=chen,uid=chen,uid=chen,uid=chen,uid=chen," BASE },
 		{ PLACE_ELSEWHERE, "not a name at all" },
 		{ PLACE_WRONG, "cn=chen,ou=people," BASE },
@@ -285,7 +297,8 @@ static void the_table_is_consistent(void **unused)
 		assert_true(f->kinds != 0 && f->at < sizeof(struct entry));
 		assert_int_equal(f->required & ~f->kinds, 0);
 		assert_int_equal(f->streamed & ~f->kinds, 0);
-		assert_int_equal(f->required & ~f->streamed, 0); /* what the stream does not ask for it cannot miss */
+		/* What the stream does not ask for it cannot miss. */
+		assert_int_equal(f->required & ~f->streamed & ~KIND_BIT(KIND_GRANT) & ~KIND_BIT(KIND_RESERVATION), 0);
 	}
 }
 
@@ -300,7 +313,7 @@ static bool asked(char *const *names, const char *name)
 static void the_stream_asks_for_no_more_than_the_replica_needs(void **unused)
 {
 	static const char *const never[] = { "scfDocument", "userPassword", "mail", "cn", "sn", "description",
-		"scfReason" };
+		"scfReason", "scfRecoveryDigest", "scfTin", "scfNote", "telephoneNumber" };
 	char **streamed = schema_attributes_streamed(arena);
 
 	(void)unused;
@@ -308,6 +321,8 @@ static void the_stream_asks_for_no_more_than_the_replica_needs(void **unused)
 		assert_false(asked(streamed, never[i]));
 	assert_true(asked(streamed, "scfState") && asked(streamed, "entryCSN") && asked(streamed, "objectClass"));
 	assert_true(asked(schema_attributes_of(arena, KIND_RECORD), "scfDocument"));
+	assert_false(asked(schema_attributes_of_head(arena, KIND_RECORD), "scfDocument"));
+	assert_true(asked(schema_attributes_of_head(arena, KIND_RECORD), "scfForm"));
 	assert_false(asked(schema_attributes_of(arena, KIND_PERSON), "sn"));
 }
 
@@ -410,6 +425,90 @@ static void what_a_kind_needs_is_missed(void **unused)
 	assert_int_equal(schema_additions(arena, &schema, &e, &mods).code, ERR_INVALID);
 }
 
+static void what_is_made_is_written_with_all_that_is_known_of_it(void **unused)
+{
+	static const struct entry claim = { .kind = KIND_CLAIM,
+		.state = STATE_SUBMITTED,
+		.id = "k-1",
+		.provider = "northgate",
+		.user = "quinn",
+		.document_kind = "cp575",
+		.attachment = "d-1",
+		.note = "mine",
+		.requested_at = 1795502264 };
+	static const struct entry of_desk = { .kind = KIND_CASE,
+		.state = STATE_SUBMITTED,
+		.id = "c-1",
+		.case_kind = CASE_REVOCATION,
+		.provider = "lakeside",
+		.employer = "meridian",
+		.requested_by = "rivera" };
+	static const struct entry grant = { .kind = KIND_GRANT,
+		.state = STATE_ACTIVE,
+		.id = DIGEST,
+		.purpose = "reset",
+		.user = "chen",
+		.expires = 1795502264,
+		.document = "{}",
+		.document_size = 2 };
+	static const struct entry taken = {
+		.kind = KIND_RESERVATION, .id = DIGEST, .purpose = "tin", .owner = "lakeside"
+	};
+	LDAPMod **mods;
+
+	(void)unused;
+	assert_int_equal(schema_additions(arena, &schema, &claim, &mods).code, OK);
+	assert_values(mods, "scfDocumentKind", VALUES("cp575"));
+	assert_values(mods, "scfAttachment", VALUES("d-1"));
+	assert_values(mods, "scfNote", VALUES("mine"));
+	assert_values(mods, "scfUser", VALUES("uid=quinn,ou=people," BASE));
+	assert_int_equal(schema_additions(arena, &schema, &of_desk, &mods).code, OK);
+	assert_values(mods, "scfCaseKind", VALUES("employer_revocation"));
+	assert_values(mods, "scfRequestedBy", VALUES("uid=rivera,ou=people," BASE));
+	assert_null(mod_of(mods, "scfUser"));
+	assert_int_equal(schema_additions(arena, &schema, &grant, &mods).code, OK);
+	assert_values(mods, "objectClass", VALUES("scfGrant", "dynamicObject"));
+	assert_values(mods, "scfDocument", VALUES("{}"));
+	assert_values(mods, "scfExpires", VALUES("20261124063744Z"));
+	assert_int_equal(schema_additions(arena, &schema, &taken, &mods).code, OK);
+	assert_values(mods, "scfOwner", VALUES("lakeside"));
+	assert_null(mod_of(mods, "scfState"));
+}
+
+static void fields_that_belong_together_are_changed_together(void **unused)
+{
+	const char *const left[] = { "meridian", NULL };
+	struct entry person = { .kind = KIND_PERSON,
+		.id = "chen",
+		.state = STATE_DISABLED,
+		.fraud_at = 1795502264,
+		.leaving = left,
+		.name = "Wei Chen" };
+	struct entry organization = { .kind = KIND_ORGANIZATION,
+		.id = "o",
+		.official = "rivera",
+		.official_since = 1795502264,
+		.tin = "361827459",
+		.tin_kind = "ein" };
+	LDAPMod **mods;
+
+	(void)unused;
+	assert_int_equal(schema_changes(arena, &schema, &person,
+			     FIELD_STATE | FIELD_FRAUD_AT | FIELD_LEAVING | FIELD_NAME | FIELD_REASON, &mods)
+			     .code,
+	    OK);
+	assert_values(mods, "scfFraudAt", VALUES("20261124063744Z"));
+	assert_values(mods, "scfLeavingEmployer", VALUES("scfOrgId=meridian,ou=organizations," BASE));
+	assert_values(mods, "cn", VALUES("Wei Chen"));
+	assert_values(mods, "sn", VALUES("Wei Chen"));
+	assert_null(mod_of(mods, "scfTicket")->mod_bvalues); /* removed */
+	assert_int_equal(schema_changes(arena, &schema, &organization, FIELD_OFFICIAL | FIELD_TIN, &mods).code, OK);
+	assert_values(mods, "scfAuthorizedOfficial", VALUES("uid=rivera,ou=people," BASE));
+	assert_values(mods, "scfOfficialSince", VALUES("20261124063744Z"));
+	assert_values(mods, "scfTinKind", VALUES("ein"));
+	assert_int_equal(schema_changes(arena, &schema, &person, FIELD_TIN, &mods).code, ERR_INVALID);
+}
+
 static void a_change_sets_the_named_fields_and_no_others(void **unused)
 {
 	struct entry e = { .kind = KIND_ASSOCIATION,
@@ -478,7 +577,9 @@ int main(void)
 		cmocka_unit_test(a_session_is_written_as_the_schema_wants_it),
 		cmocka_unit_test(an_organization_is_of_the_classes_that_it_needs),
 		cmocka_unit_test(what_a_kind_needs_is_missed),
+		cmocka_unit_test(what_is_made_is_written_with_all_that_is_known_of_it),
 		cmocka_unit_test(a_change_sets_the_named_fields_and_no_others),
+		cmocka_unit_test(fields_that_belong_together_are_changed_together),
 		cmocka_unit_test(a_base_that_is_no_dn_is_refused),
 		cmocka_unit_test(dns_are_compared_in_one_form),
 	};
