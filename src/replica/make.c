@@ -29,35 +29,6 @@ static bool missing(const char *text)
 	return text == NULL || *text == '\0';
 }
 
-static const char *make_person(struct world *w, const struct entry *e, handle *out)
-{
-	size_t size = strlen(e->id) + 1;
-	number no = world_person(w, e->id);
-	struct person *p = take(w, KIND_PERSON, offsetof(struct person, uid), size, out);
-
-	p->mark = mark_of(e);
-	p->sessions_end = e->sessions_end;
-	p->no = no;
-	p->state = (uint8_t)e->state;
-	p->realm = (uint8_t)e->realm;
-	p->roles = (uint8_t)seat_roles(w, no);
-	memcpy(p->uid, e->id, size);
-	return NULL;
-}
-
-handle make_person_with_roles(struct world *w, handle person, uint32_t roles)
-{
-	const struct person *old = world_at(w, person);
-	size_t size = offsetof(struct person, uid) + strlen(old->uid) + 1;
-	handle h;
-	struct person *p = take(w, KIND_PERSON, size, 0, &h);
-
-	memcpy(p, old, size);
-	p->roles = (uint8_t)roles;
-	world_held(w, h)->seen = world_held(w, person)->seen;
-	return h;
-}
-
 static int by_number(const void *a, const void *b)
 {
 	number x = *(const number *)a, y = *(const number *)b;
@@ -89,6 +60,46 @@ static size_t number_all(struct world *w, const char *const *names, number (*num
 	return kept;
 }
 
+static const char *make_person(struct world *w, const struct entry *e, handle *out)
+{
+	size_t size = strlen(e->id) + 1, count = length(e->leaving);
+
+	if (count > UINT8_MAX)
+		return "leaves more employers than can be held";
+	number no = world_person(w, e->id);
+	struct person *p = take(w, KIND_PERSON, offsetof(struct person, leaving), count * sizeof(number) + size, out);
+
+	p->mark = mark_of(e);
+	p->sessions_end = e->sessions_end;
+	/* Whoever changed the password, and by whatever program: who knew the old one is out. */
+	if (e->password_changed_at > 0 && p->sessions_end <= e->password_changed_at)
+		p->sessions_end = e->password_changed_at + 1;
+	p->signed_in_at = e->signed_in_at;
+	p->no = no;
+	p->state = (uint8_t)e->state;
+	p->realm = e->realm == REALM_NPPES;
+	p->roles = (uint8_t)seat_roles(w, no);
+	p->second_factor = e->second_factor;
+	p->leaving_count = (uint8_t)number_all(w, e->leaving, world_organization, p->leaving);
+	p->uid = (char *)&p->leaving[p->leaving_count];
+	memcpy(p->uid, e->id, size);
+	return NULL;
+}
+
+handle make_person_with_roles(struct world *w, handle person, uint32_t roles)
+{
+	const struct person *old = world_at(w, person);
+	size_t size = offsetof(struct person, leaving) + old->leaving_count * sizeof(number) + strlen(old->uid) + 1;
+	handle h;
+	struct person *p = take(w, KIND_PERSON, size, 0, &h);
+
+	memcpy(p, old, size);
+	p->roles = (uint8_t)roles;
+	p->uid = (char *)&p->leaving[p->leaving_count];
+	world_held(w, h)->seen = world_held(w, person)->seen;
+	return h;
+}
+
 static const char *make_organization(struct world *w, const struct entry *e, handle *out)
 {
 	size_t size = strlen(e->id) + 1, count = length(e->barred);
@@ -97,14 +108,16 @@ static const char *make_organization(struct world *w, const struct entry *e, han
 		return "bars more employers than can be held";
 	number no = world_organization(w, e->id);
 	number official = missing(e->official) ? 0 : world_person(w, e->official);
+	number registrant = missing(e->requested_by) ? 0 : world_person(w, e->requested_by);
 	struct organization *o = take(w, KIND_ORGANIZATION, offsetof(struct organization, barred),
 	    count * sizeof(number) + size, out);
 
 	o->mark = mark_of(e);
 	o->no = no;
 	o->official = official;
+	o->registrant = registrant;
 	o->state = (uint8_t)e->state;
-	o->provider_kind = (uint8_t)e->provider_kind;
+	o->provider_kind = e->provider_kind & 3;
 	o->is_employer = e->is_employer;
 	o->barred_count = (uint16_t)number_all(w, e->barred, world_organization, o->barred);
 	o->id = (char *)&o->barred[o->barred_count];
@@ -123,7 +136,8 @@ static const char *make_association(struct world *w, const struct entry *e, hand
 	size_t size = strlen(e->id) + 1;
 	number user = world_person(w, e->user), employer = world_organization(w, e->employer);
 	number provider = world_organization(w, e->provider);
-	struct association *a = take(w, KIND_ASSOCIATION, offsetof(struct association, id), size, out);
+	struct association *a = take(w, KIND_ASSOCIATION, offsetof(struct association, id),
+	    size + sizeof(struct beside), out);
 
 	a->mark = mark_of(e);
 	a->expires = e->expires;
@@ -185,7 +199,47 @@ static const char *make_submission(struct world *w, const struct entry *e, handl
 	s->employer = employer;
 	s->user = user;
 	s->state = (uint8_t)e->state;
+	if (e->enrollment != NULL && id_is_enrollment(e->enrollment))
+		memcpy(s->enrollment, e->enrollment, sizeof s->enrollment);
 	memcpy(s->id, e->id, size);
+	return NULL;
+}
+
+static const char *make_claim(struct world *w, const struct entry *e, handle *out)
+{
+	if (missing(e->provider))
+		return "names no provider";
+	if (missing(e->user))
+		return "names no user";
+	size_t size = strlen(e->id) + 1;
+	number provider = world_organization(w, e->provider), user = world_person(w, e->user);
+	struct claim *c = take(w, KIND_CLAIM, offsetof(struct claim, id), size, out);
+
+	c->mark = mark_of(e);
+	c->provider = provider;
+	c->user = user;
+	c->state = (uint8_t)e->state;
+	memcpy(c->id, e->id, size);
+	return NULL;
+}
+
+static const char *make_case(struct world *w, const struct entry *e, handle *out)
+{
+	if (e->case_kind == CASE_NONE)
+		return "is of no kind";
+	size_t size = strlen(e->id) + 1;
+	number user = missing(e->user) ? 0 : world_person(w, e->user);
+	number provider = missing(e->provider) ? 0 : world_organization(w, e->provider);
+	number employer = missing(e->employer) ? 0 : world_organization(w, e->employer);
+	struct help_case *c = take(w, KIND_CASE, offsetof(struct help_case, id), size, out);
+
+	c->mark = mark_of(e);
+	c->user = user;
+	c->provider = provider;
+	c->employer = employer;
+	c->state = (uint8_t)e->state;
+	c->kind = (uint8_t)e->case_kind;
+	memcpy(c->id, e->id, size);
 	return NULL;
 }
 
@@ -207,6 +261,7 @@ static const char *make_session(struct world *w, const struct entry *e, handle *
 	s->expires = e->expires;
 	s->user = user;
 	s->state = (uint8_t)e->state;
+	s->second_factor = e->second_factor;
 	memcpy(s->digest, digest, sizeof digest);
 	return NULL;
 }
@@ -272,13 +327,15 @@ const char *make_entry(struct world *w, const struct entry *e, handle *out)
 		[KIND_CONSENT] = make_consent,
 		[KIND_RECORD] = make_record,
 		[KIND_SUBMISSION] = make_submission,
+		[KIND_CLAIM] = make_claim,
+		[KIND_CASE] = make_case,
 		[KIND_SESSION] = make_session,
 		[KIND_APPLICATION] = make_application,
 		[KIND_ROLE] = make_role,
 	};
 
-	if ((unsigned)e->kind >= KINDS)
-		return "of no known kind";
+	if ((unsigned)e->kind >= KINDS || !makers[e->kind])
+		return "of no kind that is held";
 	if (missing(e->id))
 		return "has no id";
 	return makers[e->kind](w, e, out);

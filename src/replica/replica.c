@@ -188,7 +188,8 @@ static void log_misfit(const struct replica *r, const struct world *w, const cha
 static const char *name_of(struct arena *a, const struct replica *r, unsigned kind, const char *provider,
     const char *id)
 {
-	bool inner = kind == KIND_ASSOCIATION || kind == KIND_CONSENT || kind == KIND_RECORD || kind == KIND_SUBMISSION;
+	bool inner = kind == KIND_ASSOCIATION || kind == KIND_CONSENT || kind == KIND_RECORD ||
+	    kind == KIND_SUBMISSION || kind == KIND_CLAIM;
 
 	if (r->dir && kind < KINDS && id && *id && (!inner || (provider && *provider)))
 		return dir_name_of(a, r->dir, (enum kind)kind, inner ? provider : NULL, id);

@@ -75,6 +75,8 @@ const struct association *replica_association(const struct view *, const char *i
 const struct consent *replica_consent(const struct view *, const char *id);
 const struct record *replica_record(const struct view *, const char *id);
 const struct submission *replica_submission(const struct view *, const char *id);
+const struct claim *replica_claim(const struct view *, const char *id);
+const struct help_case *replica_case(const struct view *, const char *id);
 const struct session *replica_session(const struct view *, const unsigned char digest[32]);
 const struct application *replica_application(const struct view *, const char *id);
 const struct application *replica_application_by_secret(const struct view *, const unsigned char digest[32]);
@@ -94,11 +96,19 @@ struct verdict replica_judge(const struct view *, enum action, const struct fact
 void replica_paths(const struct view *, const struct person *, const struct organization *,
     bool (*visit)(void *self, const struct path *), void *self);
 bool replica_bars(const struct organization *provider, number employer);
+bool replica_is_official(const struct view *, number person); /* of any organization */
 
 /* Walks, for lists (not for decisions). visit returns false to stop. */
 void replica_sessions_of(const struct view *, number person, bool (*visit)(void *self, const struct session *),
     void *self);
+void replica_associations_of(const struct view *, number person,
+    bool (*visit)(void *self, const struct association *), void *self);
 void replica_records_of(const struct view *, number provider, bool (*visit)(void *self, const struct record *),
     void *self);
 void replica_each_association(const struct view *, bool (*visit)(void *self, const struct association *), void *self);
 void replica_each_consent(const struct view *, bool (*visit)(void *self, const struct consent *), void *self);
+void replica_each_person(const struct view *, bool (*visit)(void *self, const struct person *), void *self);
+void replica_each_organization(const struct view *, bool (*visit)(void *self, const struct organization *), void *self);
+void replica_each_submission(const struct view *, bool (*visit)(void *self, const struct submission *), void *self);
+void replica_each_claim(const struct view *, bool (*visit)(void *self, const struct claim *), void *self);
+void replica_each_case(const struct view *, bool (*visit)(void *self, const struct help_case *), void *self);

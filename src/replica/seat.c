@@ -27,42 +27,53 @@ static void head_set(const struct world *w, const struct head *head, handle h)
 		index_remove(head->index, head->slot);
 }
 
+/* An association is in two chains: among those of its pair, and in the cell of its user. */
+static handle *next_in(const struct world *w, const struct head *head, handle h)
+{
+	struct held *held = world_held(w, h);
+
+	return head->first && held->kind == KIND_ASSOCIATION ? &world_beside(w, h)->next : &held->next;
+}
+
+static handle *prev_in(const struct world *w, const struct head *head, handle h)
+{
+	struct held *held = world_held(w, h);
+
+	return head->first && held->kind == KIND_ASSOCIATION ? &world_beside(w, h)->prev : &held->prev;
+}
+
+/* What comes before and after h finds another in its place; 0: nothing comes before, or after. */
+static void chain_join(struct world *w, const struct head *head, handle prev, handle h, handle next)
+{
+	if (next)
+		*prev_in(w, head, next) = h ? h : prev;
+	if (prev)
+		world_store(next_in(w, head, prev), h ? h : next);
+	else
+		head_set(w, head, h ? h : next);
+}
+
 static void chain_push(struct world *w, const struct head *head, handle h)
 {
-	struct held *new = world_held(w, h);
+	handle next = head_get(head);
 
-	new->next = head_get(head);
-	new->prev = 0;
-	if (new->next)
-		world_held(w, new->next)->prev = h;
-	head_set(w, head, h);
+	*next_in(w, head, h) = next;
+	*prev_in(w, head, h) = 0;
+	chain_join(w, head, 0, h, next);
 }
 
 static void chain_swap(struct world *w, const struct head *head, handle old, handle h)
 {
-	const struct held *was = world_held(w, old);
-	struct held *new = world_held(w, h);
+	handle prev = *prev_in(w, head, old), next = *next_in(w, head, old);
 
-	new->next = was->next;
-	new->prev = was->prev;
-	if (new->next)
-		world_held(w, new->next)->prev = h;
-	if (new->prev)
-		world_store(&world_held(w, new->prev)->next, h);
-	else
-		head_set(w, head, h);
+	*next_in(w, head, h) = next;
+	*prev_in(w, head, h) = prev;
+	chain_join(w, head, prev, h, next);
 }
 
 static void chain_drop(struct world *w, const struct head *head, handle h)
 {
-	const struct held *was = world_held(w, h);
-
-	if (was->next)
-		world_held(w, was->next)->prev = was->prev;
-	if (was->prev)
-		world_store(&world_held(w, was->prev)->next, was->next);
-	else
-		head_set(w, head, was->next);
+	chain_join(w, head, *prev_in(w, head, h), 0, *next_in(w, head, h));
 }
 
 /* ---- ties and bonds: chains under a pair of numbers ---- */
@@ -178,6 +189,10 @@ static const char *id_of(const struct world *w, handle h)
 		return ((struct record *)entry)->id;
 	case KIND_SUBMISSION:
 		return ((struct submission *)entry)->id;
+	case KIND_CLAIM:
+		return ((struct claim *)entry)->id;
+	case KIND_CASE:
+		return ((struct help_case *)entry)->id;
 	case KIND_APPLICATION:
 		return ((struct application *)entry)->id;
 	default:
@@ -197,6 +212,10 @@ static const struct index *ids_of(const struct world *w, unsigned kind)
 		return &w->records;
 	case KIND_SUBMISSION:
 		return &w->submissions;
+	case KIND_CLAIM:
+		return &w->claims;
+	case KIND_CASE:
+		return &w->cases;
 	case KIND_APPLICATION:
 		return &w->applications;
 	case KIND_SESSION:
@@ -280,14 +299,52 @@ static void place_cell(struct world *w, handle h, handle old)
 		cell_set(w, old, 0);
 }
 
-/* ---- chains in cells: records of an organization, sessions of a person ---- */
+/* ---- officials: an organization has one at most, a person may be that of several ---- */
+
+static number official_of(const struct world *w, handle h)
+{
+	return h ? ((const struct organization *)world_at(w, h))->official : 0;
+}
+
+static void official_drop(struct world *w, handle h)
+{
+	number official = official_of(w, h);
+
+	if (official)
+		index_remove(&w->officials, index_find(&w->officials, index_hash_pair(&w->key, official, 0), h));
+}
+
+static void place_official(struct world *w, handle h, handle old)
+{
+	number official = official_of(w, h);
+	uint32_t hash = index_hash_pair(&w->key, official, 0);
+
+	if (official && official == official_of(w, old)) {
+		index_set(index_find(&w->officials, hash, old), h);
+		return;
+	}
+	if (official)
+		index_add(&w->officials, w->limbo, hash, h);
+	official_drop(w, old);
+}
+
+/* ---- chains in cells: records of an organization, sessions and associations of a person ---- */
 
 static struct head cell_head(struct world *w, handle h)
 {
-	struct cell *cell = world_held(w, h)->kind == KIND_RECORD ?
-	    world_cell(&w->organizations, ((const struct record *)world_at(w, h))->provider) :
-	    world_cell(&w->people, ((const struct session *)world_at(w, h))->user);
+	const void *entry = world_at(w, h);
+	struct cell *cell;
 
+	switch (world_held(w, h)->kind) {
+	case KIND_RECORD:
+		cell = world_cell(&w->organizations, ((const struct record *)entry)->provider);
+		break;
+	case KIND_SESSION:
+		cell = world_cell(&w->people, ((const struct session *)entry)->user);
+		break;
+	default:
+		cell = world_cell(&w->people, ((const struct association *)entry)->user);
+	}
 	return (struct head){ .first = &cell->first };
 }
 
@@ -460,12 +517,19 @@ void seat_entry(struct world *w, handle h, handle old)
 {
 	switch (world_held(w, h)->kind) {
 	case KIND_PERSON:
-	case KIND_ORGANIZATION:
 		place_cell(w, h, old);
 		break;
+	case KIND_ORGANIZATION:
+		place_cell(w, h, old);
+		place_official(w, h, old);
+		break;
 	case KIND_ASSOCIATION:
-	case KIND_CONSENT:
 		place_pair(w, h, old); /* first: whoever has seen it by its id is judged by it, too */
+		place_id(w, h, old);
+		place_in_cell(w, h, old);
+		break;
+	case KIND_CONSENT:
+		place_pair(w, h, old);
 		place_id(w, h, old);
 		break;
 	case KIND_RECORD:
@@ -474,6 +538,8 @@ void seat_entry(struct world *w, handle h, handle old)
 		place_in_cell(w, h, old);
 		break;
 	case KIND_SUBMISSION:
+	case KIND_CLAIM:
+	case KIND_CASE:
 		place_id(w, h, old);
 		break;
 	case KIND_APPLICATION:
@@ -496,10 +562,18 @@ void seat_leave(struct world *w, handle h)
 
 	switch (world_held(w, h)->kind) {
 	case KIND_PERSON:
-	case KIND_ORGANIZATION:
 		cell_set(w, h, 0);
 		break;
+	case KIND_ORGANIZATION:
+		cell_set(w, h, 0);
+		official_drop(w, h);
+		break;
 	case KIND_ASSOCIATION:
+		pair_drop(w, h);
+		id_drop(w, h);
+		head = cell_head(w, h);
+		chain_drop(w, &head, h);
+		break;
 	case KIND_CONSENT:
 		pair_drop(w, h);
 		id_drop(w, h);
@@ -511,6 +585,8 @@ void seat_leave(struct world *w, handle h)
 		chain_drop(w, &head, h);
 		break;
 	case KIND_SUBMISSION:
+	case KIND_CLAIM:
+	case KIND_CASE:
 		id_drop(w, h);
 		break;
 	case KIND_APPLICATION:

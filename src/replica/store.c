@@ -89,23 +89,18 @@ static void open_more(struct store *s, size_t need)
 	s->readable = end;
 }
 
-static size_t units_of(uint8_t class)
-{
-	return class < STORE_SINGLE ? class + 1u : (size_t)STORE_SINGLE << (class - STORE_SINGLE + 1);
-}
-
 handle store_take(struct store *s, size_t size, uint8_t *class)
 {
 	size_t units = (size + STORE_UNIT - 1) / STORE_UNIT;
 	unsigned c = units > 0 ? (unsigned)units - 1 : 0;
 
 	if (units > STORE_SINGLE)
-		for (c = STORE_SINGLE; c < STORE_CLASSES && units_of((uint8_t)c) < units;)
+		for (c = STORE_SINGLE; c < STORE_CLASSES && store_room((uint8_t)c) < size;)
 			c++;
 	if (c >= STORE_CLASSES)
 		no_memory();
 	*class = (uint8_t)c;
-	size = units_of(*class) * STORE_UNIT;
+	size = store_room(*class);
 
 	struct store_stack *given = &s->given[c];
 	if (given->count > 0) {
@@ -130,7 +125,7 @@ void store_give(struct store *s, handle h, uint8_t class)
 		given->items = must_realloc(given->items, given->room * sizeof(handle));
 	}
 	given->items[given->count++] = h;
-	POISON(store_at(s, h), units_of(class) * STORE_UNIT);
+	POISON(store_at(s, h), store_room(class));
 }
 
 void *store_pages(size_t size)

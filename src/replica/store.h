@@ -27,6 +27,14 @@ size_t store_bytes(const struct store *);
 handle store_take(struct store *, size_t size, uint8_t *class);
 void store_give(struct store *, handle, uint8_t class);
 
+/* How much memory a thing of that class has. */
+static inline size_t store_room(uint8_t class)
+{
+	size_t units = class < STORE_SINGLE ? class + 1u : (size_t)STORE_SINGLE << (class - STORE_SINGLE + 1);
+
+	return units * STORE_UNIT;
+}
+
 static inline void *store_at(const struct store *s, handle h)
 {
 	return s->base + (size_t)h * STORE_UNIT;

@@ -63,7 +63,7 @@ const struct person *replica_person(const struct view *v, const char *uid)
 	for (number n; (n = index_next(&walk)) != 0;) {
 		uint64_t entries = index_hints(&walk, 1);
 		handle h = (handle)entries;
-		fetch(w, h, offsetof(struct person, no), offsetof(struct person, uid) + 10);
+		fetch(w, h, offsetof(struct person, no), offsetof(struct person, leaving) + 10);
 		last.person = n;
 		last.association = entries;
 		last.numbers = index_hints(&walk, 2);
@@ -112,8 +112,8 @@ const struct record *replica_record(const struct view *v, const char *id)
 	return NULL;
 }
 
-#define BY_ID(type, ids)                                                                          \
-	const struct type *replica_##type(const struct view *v, const char *id)                   \
+#define BY_ID_NAMED(name, type, ids)                                                              \
+	const struct type *replica_##name(const struct view *v, const char *id)                   \
 	{                                                                                         \
 		const struct world *w = v->world;                                                 \
 		struct index_walk walk = index_walk(&w->ids, index_hash(&w->key, id, strlen(id))); \
@@ -125,10 +125,24 @@ const struct record *replica_record(const struct view *v, const char *id)
 		}                                                                                 \
 		return NULL;                                                                      \
 	}
+#define BY_ID(type, ids) BY_ID_NAMED(type, type, ids)
 BY_ID(association, associations)
 BY_ID(consent, consents)
 BY_ID(submission, submissions)
+BY_ID(claim, claims)
 BY_ID(application, applications)
+BY_ID_NAMED(case, help_case, cases)
+
+bool replica_is_official(const struct view *v, number person)
+{
+	const struct world *w = v->world;
+	struct index_walk walk = index_walk(&w->officials, index_hash_pair(&w->key, person, 0));
+
+	for (handle h; (h = index_next(&walk)) != 0;)
+		if (((const struct organization *)world_at(w, h))->official == person)
+			return true;
+	return false;
+}
 
 /* ---- by digest ---- */
 
@@ -308,12 +322,31 @@ struct verdict replica_judge(const struct view *v, enum action action, const str
 
 /* ---- walks ---- */
 
+/* The next of that kind in the chain of a person's cell, from h on. */
+static handle of_kind(const struct world *w, handle h, unsigned kind)
+{
+	while (h && world_held(w, h)->kind != kind)
+		h = world_held(w, h)->kind == KIND_ASSOCIATION ? world_load(&world_beside(w, h)->next) : next_of(w, h);
+	return h;
+}
+
 void replica_sessions_of(const struct view *v, number person, bool (*visit)(void *, const struct session *), void *self)
 {
-	handle h = person ? world_load(&world_cell(&v->world->people, person)->first) : 0;
+	const struct world *w = v->world;
+	handle h = person ? world_load(&world_cell(&w->people, person)->first) : 0;
 
-	while (h && visit(self, world_at(v->world, h)))
-		h = next_of(v->world, h);
+	for (h = of_kind(w, h, KIND_SESSION); h && visit(self, world_at(w, h));)
+		h = of_kind(w, next_of(w, h), KIND_SESSION);
+}
+
+void replica_associations_of(const struct view *v, number person, bool (*visit)(void *, const struct association *),
+    void *self)
+{
+	const struct world *w = v->world;
+	handle h = person ? world_load(&world_cell(&w->people, person)->first) : 0;
+
+	for (h = of_kind(w, h, KIND_ASSOCIATION); h && visit(self, world_at(w, h));)
+		h = of_kind(w, world_load(&world_beside(w, h)->next), KIND_ASSOCIATION);
 }
 
 void replica_records_of(const struct view *v, number provider, bool (*visit)(void *, const struct record *), void *self)
@@ -324,8 +357,8 @@ void replica_records_of(const struct view *v, number provider, bool (*visit)(voi
 		h = next_of(v->world, h);
 }
 
-#define EACH(type, ids)                                                                                      \
-	void replica_each_##type(const struct view *v, bool (*visit)(void *, const struct type *), void *self) \
+#define EACH_NAMED(name, type, ids)                                                                          \
+	void replica_each_##name(const struct view *v, bool (*visit)(void *, const struct type *), void *self) \
 	{                                                                                                    \
 		const struct index_slots *slots = __atomic_load_n(&v->world->ids.slots, __ATOMIC_ACQUIRE);   \
                                                                                                              \
@@ -335,5 +368,23 @@ void replica_records_of(const struct view *v, number provider, bool (*visit)(voi
 				return;                                                                      \
 		}                                                                                            \
 	}
+#define EACH(type, ids) EACH_NAMED(type, type, ids)
 EACH(association, associations)
 EACH(consent, consents)
+EACH(submission, submissions)
+EACH(claim, claims)
+EACH_NAMED(case, help_case, cases)
+
+#define EACH_NUMBERED(type, ids)                                                                             \
+	void replica_each_##type(const struct view *v, bool (*visit)(void *, const struct type *), void *self) \
+	{                                                                                                    \
+		const struct column *cells = __atomic_load_n(&v->world->ids.cells, __ATOMIC_ACQUIRE);        \
+                                                                                                             \
+		for (number n = 1; n < cells->room; n++) {                                                   \
+			handle h = world_load(&cells->cells[n].entry);                                       \
+			if (h && !visit(self, world_at(v->world, h)))                                        \
+				return;                                                                      \
+		}                                                                                            \
+	}
+EACH_NUMBERED(organization, organizations)
+EACH_NUMBERED(person, people)

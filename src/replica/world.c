@@ -10,6 +10,7 @@
 #include "base/banned.h"
 
 #define CELLS_LEAST 64
+#define INDEXES 13
 
 /* ---- numbers and names ---- */
 
@@ -80,10 +81,11 @@ number world_organization(struct world *w, const char *id)
 
 /* ---- open and close ---- */
 
-static struct index *const *indexes_of(struct world *w, struct index *out[10])
+static struct index *const *indexes_of(struct world *w, struct index *out[INDEXES])
 {
-	struct index *const all[10] = { &w->ties, &w->bonds, &w->records, &w->sessions, &w->submissions,
-		&w->associations, &w->consents, &w->applications, &w->secrets, &w->certificates };
+	struct index *const all[INDEXES] = { &w->ties, &w->bonds, &w->records, &w->sessions, &w->submissions,
+		&w->associations, &w->consents, &w->applications, &w->secrets, &w->certificates,
+		&w->claims, &w->cases, &w->officials };
 
 	memcpy(out, all, sizeof all);
 	return out;
@@ -92,7 +94,7 @@ static struct index *const *indexes_of(struct world *w, struct index *out[10])
 struct world *world_open(uint32_t who)
 {
 	struct world *w = must_alloc(sizeof *w);
-	struct index *all[10];
+	struct index *all[INDEXES];
 
 	w->who = who;
 	store_open(&w->store);
@@ -108,7 +110,7 @@ struct world *world_open(uint32_t who)
 
 void world_close(struct world *w)
 {
-	struct index *all[10];
+	struct index *all[INDEXES];
 
 	if (w == NULL)
 		return;
@@ -124,7 +126,7 @@ void world_close(struct world *w)
 
 size_t world_bytes(const struct world *w)
 {
-	struct index *all[10];
+	struct index *all[INDEXES];
 	size_t bytes = sizeof *w + store_bytes(&w->store) + index_bytes(&w->uuids);
 
 	indexes_of((struct world *)w, all);

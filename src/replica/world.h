@@ -24,6 +24,9 @@ struct held {
 	uint8_t kind, class; /* of things; of the store */
 };
 
+/* Behind an association, at the end of its memory: its place among those of its user. */
+struct beside { handle next, prev; };
+
 /* In the slots of ties and bonds: the chain may have more than one, so its `next` must be read. Spares the others a
  * line of memory. */
 #define MORE 0x80000000u
@@ -33,7 +36,7 @@ struct held {
 struct cell {
 	handle entry; /* 0: only mentioned */
 	handle name;  /* text; set before the number is used, kept as long as the generation */
-	handle first; /* chain: sessions of a person, records of an organization */
+	handle first; /* chain: sessions and associations of a person, records of an organization */
 	uint32_t hash; /* of the name */
 };
 struct column { size_t size; uint32_t room; struct cell cells[]; };
@@ -48,7 +51,8 @@ struct world {
 	struct index_key key;
 	struct column_of people, organizations;
 	struct index ties, bonds; /* associations of (user, provider); consents of (provider, employer) */
-	struct index records, sessions, submissions, associations, consents; /* by id, by digest */
+	struct index records, sessions, submissions, associations, consents, claims, cases; /* by id, by digest */
+	struct index officials; /* organizations by the number of their Authorized Official */
 	struct index applications, secrets, certificates;
 	handle revision;                                  /* of what it has reached, published; 0: of nothing yet */
 
@@ -114,6 +118,13 @@ static inline struct held *world_held(const struct world *w, handle h)
 static inline void *world_at(const struct world *w, handle h)
 {
 	return world_held(w, h) + 1;
+}
+
+static inline struct beside *world_beside(const struct world *w, handle h)
+{
+	struct held *held = world_held(w, h);
+
+	return (struct beside *)((char *)held + store_room(held->class)) - 1;
 }
 
 static inline struct cell *world_cell(const struct column_of *c, number n)

@@ -75,6 +75,17 @@ static bool no_official_yet(const struct facts *f, const struct path *)
 	return f->provider && f->provider->official == 0;
 }
 
+static bool is_provider(const struct facts *f, const struct path *)
+{
+	return f->provider && f->provider->provider_kind != NOT_A_PROVIDER;
+}
+
+/* An individual practice is its practitioner's from the beginning: there is nothing to claim. */
+static bool can_be_claimed(const struct facts *f, const struct path *)
+{
+	return f->provider && f->provider->provider_kind == PROVIDER_ORGANIZATION;
+}
+
 static bool is_official(const struct facts *f, const struct organization *organization)
 {
 	return organization && is_actor(f, organization->official);
@@ -83,6 +94,23 @@ static bool is_official(const struct facts *f, const struct organization *organi
 static bool official(const struct facts *f, const struct path *)
 {
 	return is_official(f, f->provider);
+}
+
+static bool not_official(const struct facts *f, const struct path *p)
+{
+	return !official(f, p);
+}
+
+static bool is_registrant(const struct facts *f, const struct organization *organization)
+{
+	return organization && is_actor(f, organization->registrant);
+}
+
+/* Until there is an AO and the help desk has looked, the organization is described by whoever registered it. */
+static bool official_or_registrant(const struct facts *f, const struct path *p)
+{
+	return official(f, p) || (is_registrant(f, f->provider) && f->provider->official == 0 &&
+	    f->provider->state == STATE_REGISTERED);
 }
 
 /* A clock that is ahead (another gateway wrote the time) does not make a proof old; far ahead is no proof. */
@@ -101,6 +129,15 @@ static bool over(int64_t end, int64_t now)
 static bool lies_in(number of, const struct organization *organization)
 {
 	return organization && organization->no != 0 && of == organization->no;
+}
+
+/* Is what this person had through that employer over, though not every entry says so yet? */
+static bool leaves(const struct person *person, number employer)
+{
+	for (size_t i = 0; person && i < person->leaving_count; i++)
+		if (person->leaving[i] == employer)
+			return true;
+	return false;
 }
 
 /* ---- about a path ---- */
@@ -123,7 +160,10 @@ static enum reason why_not_associated(const struct facts *f, const struct path *
 		return REASON_OK;
 	if (!of_this_person(f, p))
 		return NO_ASSOCIATION;
-	switch ((enum state)p->tie->state) {
+	enum state state = (enum state)p->tie->state;
+	if ((state == STATE_APPROVED || state == STATE_PENDING) && leaves(f->actor, p->tie->employer))
+		return ASSOCIATION_ENDED;
+	switch (state) {
 	case STATE_APPROVED:
 		return over(p->tie->not_after, f->now) ? ASSOCIATION_EXPIRED : REASON_OK;
 	case STATE_PENDING:
@@ -199,10 +239,16 @@ static bool author_or_colleague(const struct facts *f, const struct path *p)
 	return f->submission && (is_actor(f, f->submission->user) || lies_in(f->submission->employer, p->employer));
 }
 
+/* It has a record's id from the first of the writes that accept it. */
+static bool is_accepted(const struct submission *s)
+{
+	return s->state == STATE_ACCEPTED || s->enrollment[0] != '\0';
+}
+
 /* An accepted submission is an existing record, for its author as well: the second gate stands before it. */
 static bool consented_once_accepted(const struct facts *f, const struct path *p)
 {
-	return f->submission && (f->submission->state != STATE_ACCEPTED || own_practice(f, p) || consented(f, p));
+	return f->submission && (!is_accepted(f->submission) || own_practice(f, p) || consented(f, p));
 }
 
 static bool submission_in(const struct facts *f, enum state state)
@@ -217,7 +263,7 @@ static bool submission_draft(const struct facts *f, const struct path *)
 
 static bool submission_submitted(const struct facts *f, const struct path *)
 {
-	return submission_in(f, STATE_SUBMITTED);
+	return submission_in(f, STATE_SUBMITTED) && !is_accepted(f->submission);
 }
 
 /* ---- about a request for an association ---- */
@@ -242,9 +288,19 @@ static bool other_not_barred(const struct facts *f, const struct path *)
 	return !f->employer_barred;
 }
 
+static bool other_barred(const struct facts *f, const struct path *)
+{
+	return f->employer_barred;
+}
+
 static bool no_open_request(const struct facts *f, const struct path *)
 {
 	return !f->open_request;
+}
+
+static bool not_leaving(const struct facts *f, const struct path *)
+{
+	return f->employer && !leaves(f->actor, f->employer->no);
 }
 
 static bool request_known(const struct facts *f, const struct path *)
@@ -255,6 +311,12 @@ static bool request_known(const struct facts *f, const struct path *)
 static bool own_request(const struct facts *f, const struct path *)
 {
 	return f->request && is_actor(f, f->request->user);
+}
+
+static bool request_of_one_who_stays(const struct facts *f, const struct path *)
+{
+	return f->request && !(f->subject && f->subject->no == f->request->user &&
+	    leaves(f->subject, f->request->employer));
 }
 
 static bool not_own_request(const struct facts *f, const struct path *p)
@@ -282,10 +344,17 @@ static bool not_officials_own(const struct facts *f, const struct path *p)
 	return !official(f, p) || not_own_request(f, p);
 }
 
+static bool has_part_in(const struct facts *f, const struct organization *organization)
+{
+	return is_official(f, organization) || is_registrant(f, organization);
+}
+
 /* The flow knows of associates; what can be seen from here is seen from here too. */
 static bool not_involved(const struct facts *f, const struct path *p)
 {
-	return !f->involved && !official(f, p) && !is_official(f, f->employer) && !own_request(f, p);
+	return !f->involved && !has_part_in(f, f->provider) && !has_part_in(f, f->employer) && !own_request(f, p) &&
+	    !(f->subject && is_actor(f, f->subject->no)) && !(f->claim && is_actor(f, f->claim->user)) &&
+	    !(f->help_case && is_actor(f, f->help_case->user));
 }
 
 static bool official_or_not_involved(const struct facts *f, const struct path *p)
@@ -350,19 +419,107 @@ static bool form_in_time(const struct facts *f, const struct path *)
 	return f->form && !over(f->form->not_after, f->now);
 }
 
+/* ---- about a claim to be the Authorized Official ---- */
+
+static bool claim_known(const struct facts *f, const struct path *)
+{
+	return f->claim && lies_in(f->claim->provider, f->provider);
+}
+
+static bool own_claim(const struct facts *f, const struct path *)
+{
+	return f->claim && is_actor(f, f->claim->user);
+}
+
+static bool claim_submitted(const struct facts *f, const struct path *)
+{
+	return f->claim && f->claim->state == STATE_SUBMITTED;
+}
+
+static bool claimant_active(const struct facts *f, const struct path *)
+{
+	return f->claim && f->subject && f->subject->no == f->claim->user && f->subject->state == STATE_ACTIVE;
+}
+
+static bool another_official(const struct facts *f, const struct path *)
+{
+	return f->claim && f->provider && f->provider->official != 0 && f->provider->official != f->claim->user;
+}
+
+/* ---- about an account ---- */
+
+static bool subject_known(const struct facts *f, const struct path *)
+{
+	return f->subject && f->subject->no != 0;
+}
+
+static bool subject_in(const struct facts *f, enum state state)
+{
+	return f->subject && f->subject->state == state;
+}
+
+static bool subject_active(const struct facts *f, const struct path *)
+{
+	return subject_in(f, STATE_ACTIVE);
+}
+
+static bool subject_disabled(const struct facts *f, const struct path *)
+{
+	return subject_in(f, STATE_DISABLED);
+}
+
+static bool subject_not_removed(const struct facts *f, const struct path *)
+{
+	return subject_in(f, STATE_ACTIVE) || subject_in(f, STATE_DISABLED);
+}
+
+static bool subject_local(const struct facts *f, const struct path *)
+{
+	return f->subject && f->subject->realm == REALM_LOCAL;
+}
+
+/* A provider is not opened for an official whose account was taken away. An employer has none. */
+static bool official_active(const struct facts *f, const struct path *)
+{
+	return f->provider && (f->provider->provider_kind == NOT_A_PROVIDER ||
+	    (f->subject && f->subject->no == f->provider->official && f->subject->state == STATE_ACTIVE));
+}
+
+/* ---- about a case of the help desk ---- */
+
+static bool revocation_known(const struct facts *f, const struct path *)
+{
+	return f->help_case && f->help_case->kind == CASE_REVOCATION && lies_in(f->help_case->provider, f->provider);
+}
+
+static bool other_case_known(const struct facts *f, const struct path *)
+{
+	return f->help_case && f->help_case->kind != CASE_NONE && f->help_case->kind != CASE_REVOCATION;
+}
+
+static bool case_submitted(const struct facts *f, const struct path *)
+{
+	return f->help_case && f->help_case->state == STATE_SUBMITTED;
+}
+
 /* ---- the rows ---- */
 
 enum check {
 	NOTHING_MORE,
 	PERSON_KNOWN, ACCOUNT_ACTIVE, PROVIDER_KNOWN, PROVIDER_ACTIVE,
-	ORGANIZATION_OPEN, ORGANIZATION_WAITS, ORGANIZATION_RUNS, OFFICIAL_APPROVED, NO_OFFICIAL_YET,
+	ORGANIZATION_OPEN, ORGANIZATION_WAITS, ORGANIZATION_RUNS, ORGANIZATION_STANDS,
+	OFFICIAL_APPROVED, OFFICIAL_ACTIVE, NO_OFFICIAL_YET, ANOTHER_OFFICIAL, NOT_OFFICIAL,
+	IS_PROVIDER, CAN_BE_CLAIMED,
 	ACTED_FOR, ASSOCIATED, EMPLOYER_ACTIVE, NOT_BARRED, CONSENTED, OWN_PRACTICE,
 	SUBMISSION_KNOWN, AUTHOR_OR_COLLEAGUE, CONSENTED_ONCE_ACCEPTED, IS_DRAFT, IS_SUBMITTED,
-	OFFICIAL, RECENT, HELP_DESK, AUDITOR, PROCESSOR, NOT_INVOLVED,
-	FOR_HIMSELF, OTHER_KNOWN, OTHER_ACTIVE, OTHER_NOT_BARRED, NO_OPEN_REQUEST,
+	OFFICIAL, OFFICIAL_OR_REGISTRANT, RECENT, HELP_DESK, AUDITOR, PROCESSOR, NOT_INVOLVED,
+	FOR_HIMSELF, OTHER_KNOWN, OTHER_ACTIVE, OTHER_NOT_BARRED, OTHER_BARRED, NOT_LEAVING, NO_OPEN_REQUEST,
 	REQUEST_KNOWN, OWN, NOT_OWN, DECIDER, DECIDER_NOT_INVOLVED, ENDER, ENDER_NOT_OWN, ENDER_NOT_INVOLVED,
-	REQUEST_PENDING, REQUEST_IN_TIME, REQUEST_APPROVED,
+	REQUEST_PENDING, REQUEST_IN_TIME, REQUEST_APPROVED, REQUESTER_STAYS,
 	FORM_KNOWN, FORM_PREPARED, FORM_SIGNED, FORM_UNDECIDED, FORM_APPROVED, FORM_IN_TIME,
+	CLAIM_KNOWN, OWN_CLAIM, CLAIM_SUBMITTED, CLAIMANT_ACTIVE,
+	SUBJECT_KNOWN, SUBJECT_LOCAL, SUBJECT_ACTIVE, SUBJECT_DISABLED, SUBJECT_NOT_REMOVED,
+	REVOCATION_KNOWN, OTHER_CASE_KNOWN, CASE_SUBMITTED,
 };
 
 static const struct {
@@ -378,9 +535,16 @@ static const struct {
 	[ORGANIZATION_OPEN] = { "organization not closed", provider_not_closed, ORGANIZATION_NOT_ACTIVE, ON_PROVIDER },
 	[ORGANIZATION_WAITS] = { "organization registered or suspended", provider_waits, ALREADY_DECIDED, ON_PROVIDER },
 	[ORGANIZATION_RUNS] = { "organization active", provider_active, ALREADY_DECIDED, ON_PROVIDER },
+	[ORGANIZATION_STANDS] = { "organization not closed", provider_not_closed, ALREADY_DECIDED, ON_PROVIDER },
 	[OFFICIAL_APPROVED] = { "Authorized Official approved", provider_has_official, NOT_AUTHORIZED_OFFICIAL,
 	    ON_PROVIDER },
+	[OFFICIAL_ACTIVE] = { "account of the Authorized Official active", official_active, ACCOUNT_NOT_ACTIVE,
+	    ON_SUBJECT },
 	[NO_OFFICIAL_YET] = { "no Authorized Official yet", no_official_yet, AO_ALREADY_EXISTS, ON_PROVIDER },
+	[ANOTHER_OFFICIAL] = { "another Authorized Official", another_official, ALREADY_DECIDED, ON_PROVIDER },
+	[IS_PROVIDER] = { "a provider", is_provider, NOT_FOUND, ON_PROVIDER },
+	[CAN_BE_CLAIMED] = { "a provider that is an organization", can_be_claimed, NOT_FOUND, ON_PROVIDER },
+	[NOT_OFFICIAL] = { "not its Authorized Official already", not_official, AO_ALREADY_EXISTS, ON_PROVIDER },
 
 	[ACTED_FOR] = { "through the employer acted for", acted_for, NO_ASSOCIATION, ON_TIE },
 	[ASSOCIATED] = { "association approved", associated, NO_ASSOCIATION, ON_TIE },
@@ -398,6 +562,8 @@ static const struct {
 	[IS_SUBMITTED] = { "submission is submitted", submission_submitted, ALREADY_DECIDED, ON_SUBMISSION },
 
 	[OFFICIAL] = { "Authorized Official", official, NOT_AUTHORIZED_OFFICIAL, ON_PROVIDER },
+	[OFFICIAL_OR_REGISTRANT] = { "Authorized Official, or registrant until there is one", official_or_registrant,
+	    NOT_AUTHORIZED_OFFICIAL, ON_PROVIDER },
 	[RECENT] = { "authenticated recently", authenticated_recently, REAUTHENTICATION_REQUIRED, ON_SESSION },
 	[HELP_DESK] = { "help desk", help_desk, NOT_HELP_DESK, ON_ROLE },
 	[AUDITOR] = { "auditor", auditor, NOT_AUDITOR, ON_ROLE },
@@ -408,6 +574,8 @@ static const struct {
 	[OTHER_KNOWN] = { "employer known", other_known, NOT_FOUND, ON_EMPLOYER },
 	[OTHER_ACTIVE] = { "employer active", other_active, EMPLOYER_NOT_ACTIVE, ON_EMPLOYER },
 	[OTHER_NOT_BARRED] = { "employer not barred", other_not_barred, EMPLOYER_BARRED, ON_PROVIDER },
+	[OTHER_BARRED] = { "employer barred", other_barred, ALREADY_DECIDED, ON_PROVIDER },
+	[NOT_LEAVING] = { "not leaving that employer", not_leaving, ALREADY_DECIDED, ON_ACTOR },
 	[NO_OPEN_REQUEST] = { "no open or approved association", no_open_request, ALREADY_DECIDED, ON_REQUEST },
 
 	[REQUEST_KNOWN] = { "request known", request_known, NOT_FOUND, ON_REQUEST },
@@ -423,6 +591,8 @@ static const struct {
 	[REQUEST_PENDING] = { "request pending", request_pending, ALREADY_DECIDED, ON_REQUEST },
 	[REQUEST_IN_TIME] = { "request not expired", request_in_time, ASSOCIATION_EXPIRED, ON_REQUEST },
 	[REQUEST_APPROVED] = { "association approved", request_approved, ALREADY_DECIDED, ON_REQUEST },
+	[REQUESTER_STAYS] = { "whose it is does not leave that employer", request_of_one_who_stays, ALREADY_DECIDED,
+	    ON_SUBJECT },
 
 	[FORM_KNOWN] = { "form known", form_known, NOT_FOUND, ON_FORM },
 	[FORM_PREPARED] = { "form prepared", form_prepared, ALREADY_DECIDED, ON_FORM },
@@ -430,13 +600,31 @@ static const struct {
 	[FORM_UNDECIDED] = { "form prepared or signed", form_undecided, ALREADY_DECIDED, ON_FORM },
 	[FORM_APPROVED] = { "form approved", form_approved, ALREADY_DECIDED, ON_FORM },
 	[FORM_IN_TIME] = { "form not expired", form_in_time, CONSENT_EXPIRED, ON_FORM },
+
+	[CLAIM_KNOWN] = { "claim known", claim_known, NOT_FOUND, ON_CLAIM },
+	[OWN_CLAIM] = { "own claim", own_claim, OWN_REQUEST, ON_CLAIM },
+	[CLAIM_SUBMITTED] = { "claim submitted", claim_submitted, ALREADY_DECIDED, ON_CLAIM },
+	[CLAIMANT_ACTIVE] = { "claimant's account active", claimant_active, ACCOUNT_NOT_ACTIVE, ON_SUBJECT },
+
+	[SUBJECT_KNOWN] = { "account known", subject_known, NOT_FOUND, ON_SUBJECT },
+	[SUBJECT_LOCAL] = { "account not managed elsewhere", subject_local, MANAGED_ELSEWHERE, ON_SUBJECT },
+	[SUBJECT_ACTIVE] = { "that account active", subject_active, ALREADY_DECIDED, ON_SUBJECT },
+	[SUBJECT_DISABLED] = { "that account disabled", subject_disabled, ALREADY_DECIDED, ON_SUBJECT },
+	[SUBJECT_NOT_REMOVED] = { "that account not removed", subject_not_removed, ALREADY_DECIDED, ON_SUBJECT },
+
+	[REVOCATION_KNOWN] = { "case known", revocation_known, NOT_FOUND, ON_CASE },
+	[OTHER_CASE_KNOWN] = { "case known, and no revocation", other_case_known, NOT_FOUND, ON_CASE },
+	[CASE_SUBMITTED] = { "case open", case_submitted, ALREADY_DECIDED, ON_CASE },
 };
 
 #define ANYONE PERSON_KNOWN, ACCOUNT_ACTIVE
 #define AT_PROVIDER PERSON_KNOWN, ACCOUNT_ACTIVE, PROVIDER_KNOWN, PROVIDER_ACTIVE
 #define AT_ORGANIZATION PERSON_KNOWN, ACCOUNT_ACTIVE, PROVIDER_KNOWN, ORGANIZATION_OPEN
 #define PATH ACTED_FOR, ASSOCIATED, EMPLOYER_ACTIVE, NOT_BARRED
-#define ALWAYS_MOST 12
+#define AT_DESK HELP_DESK, NOT_INVOLVED
+#define ACCOUNT ANYONE, AT_DESK, SUBJECT_KNOWN
+#define CLAIM AT_ORGANIZATION, AT_DESK, CLAIM_KNOWN, CLAIM_SUBMITTED
+#define ALWAYS_MOST 13
 #define PATH_MOST 8
 _Static_assert(ALWAYS_MOST + PATH_MOST <= CLAUSES_MOST, "an explanation has room for every check");
 
@@ -451,43 +639,63 @@ static const struct row {
 	    false },
 	[SUBMISSION_UPDATE] = { { AT_PROVIDER, SUBMISSION_KNOWN }, { PATH, AUTHOR_OR_COLLEAGUE, IS_DRAFT }, false },
 	[SUBMISSION_SUBMIT] = { { AT_PROVIDER, SUBMISSION_KNOWN }, { PATH, AUTHOR_OR_COLLEAGUE, IS_DRAFT }, false },
+	[SUBMISSION_DELETE] = { { AT_PROVIDER, SUBMISSION_KNOWN }, { PATH, AUTHOR_OR_COLLEAGUE, IS_DRAFT }, false },
 
 	[RECORD_VIEW] = { { AT_PROVIDER }, { PATH, CONSENTED }, true },
 	[RECORD_UPDATE] = { { AT_PROVIDER }, { PATH, CONSENTED }, true },
 	[RECORD_LIST] = { { AT_PROVIDER }, { PATH, CONSENTED }, true },
 
 #define ALWAYS(...) { { __VA_ARGS__ }, { NOTHING_MORE }, false }
-	[ASSOCIATION_REQUEST] = ALWAYS(AT_PROVIDER, FOR_HIMSELF, OTHER_KNOWN, OTHER_ACTIVE, OTHER_NOT_BARRED,
-	    NO_OPEN_REQUEST),
+	[ASSOCIATION_REQUEST] = ALWAYS(AT_PROVIDER, IS_PROVIDER, FOR_HIMSELF, OTHER_KNOWN, OTHER_ACTIVE,
+	    OTHER_NOT_BARRED, NOT_LEAVING, NO_OPEN_REQUEST),
 	[ASSOCIATION_APPROVE] = ALWAYS(AT_PROVIDER, REQUEST_KNOWN, DECIDER, NOT_OWN, DECIDER_NOT_INVOLVED,
-	    REQUEST_PENDING, REQUEST_IN_TIME),
+	    REQUEST_PENDING, REQUEST_IN_TIME, REQUESTER_STAYS, OTHER_NOT_BARRED),
 	[ASSOCIATION_REJECT] = ALWAYS(AT_PROVIDER, REQUEST_KNOWN, DECIDER, NOT_OWN, DECIDER_NOT_INVOLVED,
 	    REQUEST_PENDING, REQUEST_IN_TIME),
 	[ASSOCIATION_END] = ALWAYS(AT_PROVIDER, REQUEST_KNOWN, ENDER, ENDER_NOT_OWN, ENDER_NOT_INVOLVED,
 	    REQUEST_APPROVED),
 	[ASSOCIATION_CANCEL] = ALWAYS(AT_PROVIDER, REQUEST_KNOWN, OWN, REQUEST_PENDING, REQUEST_IN_TIME),
+	[ASSOCIATION_CONFIRM] = ALWAYS(AT_PROVIDER, REQUEST_KNOWN, OFFICIAL, NOT_OWN, REQUEST_APPROVED),
 
-	[CONSENT_PREPARE] = ALWAYS(AT_PROVIDER, OFFICIAL, OTHER_KNOWN),
+	[CONSENT_PREPARE] = ALWAYS(AT_PROVIDER, OFFICIAL, OTHER_KNOWN, OTHER_NOT_BARRED),
 	[CONSENT_SIGN] = ALWAYS(AT_PROVIDER, OFFICIAL, RECENT, FORM_KNOWN, FORM_PREPARED, FORM_IN_TIME),
+	[CONSENT_RECEIVE] = ALWAYS(AT_PROVIDER, AT_DESK, FORM_KNOWN, FORM_PREPARED, FORM_IN_TIME),
 	[CONSENT_WITHDRAW] = ALWAYS(AT_PROVIDER, OFFICIAL, FORM_KNOWN, FORM_UNDECIDED),
-	[CONSENT_APPROVE] = ALWAYS(AT_PROVIDER, HELP_DESK, NOT_INVOLVED, FORM_KNOWN, FORM_SIGNED, FORM_IN_TIME),
-	[CONSENT_REJECT] = ALWAYS(AT_PROVIDER, HELP_DESK, NOT_INVOLVED, FORM_KNOWN, FORM_SIGNED),
-	[CONSENT_REVOKE] = ALWAYS(AT_PROVIDER, HELP_DESK, NOT_INVOLVED, FORM_KNOWN, FORM_APPROVED),
+	[CONSENT_APPROVE] = ALWAYS(AT_PROVIDER, AT_DESK, FORM_KNOWN, FORM_SIGNED, FORM_IN_TIME, OTHER_NOT_BARRED),
+	[CONSENT_REJECT] = ALWAYS(AT_PROVIDER, AT_DESK, FORM_KNOWN, FORM_SIGNED),
+	[CONSENT_REVOKE] = ALWAYS(AT_PROVIDER, AT_DESK, FORM_KNOWN, FORM_APPROVED),
+	[CONSENT_CONFIRM] = ALWAYS(AT_PROVIDER, OFFICIAL, FORM_KNOWN, FORM_APPROVED),
 
-	[CLAIM_APPROVE] = ALWAYS(AT_ORGANIZATION, HELP_DESK, NOT_INVOLVED, NO_OFFICIAL_YET),
-	[CLAIM_REJECT] = ALWAYS(AT_ORGANIZATION, HELP_DESK, NOT_INVOLVED),
-	[ORG_VERIFY] = ALWAYS(AT_ORGANIZATION, HELP_DESK, NOT_INVOLVED, OFFICIAL_APPROVED, ORGANIZATION_WAITS),
-	[ORG_SUSPEND] = ALWAYS(AT_ORGANIZATION, HELP_DESK, NOT_INVOLVED, ORGANIZATION_RUNS),
-	[ACCOUNT_UNLOCK] = ALWAYS(ANYONE, HELP_DESK, NOT_INVOLVED),
-	[ACCOUNT_DISABLE] = ALWAYS(ANYONE, HELP_DESK, NOT_INVOLVED),
-	[ACCOUNT_RESET] = ALWAYS(ANYONE, HELP_DESK, NOT_INVOLVED),
+	[CLAIM_SUBMIT] = ALWAYS(AT_ORGANIZATION, CAN_BE_CLAIMED, NOT_OFFICIAL),
+	[CLAIM_WITHDRAW] = ALWAYS(AT_ORGANIZATION, CLAIM_KNOWN, OWN_CLAIM, CLAIM_SUBMITTED),
+	[CLAIM_APPROVE] = ALWAYS(CLAIM, CLAIMANT_ACTIVE, NO_OFFICIAL_YET),
+	[CLAIM_REPLACE] = ALWAYS(CLAIM, CLAIMANT_ACTIVE, ANOTHER_OFFICIAL),
+	[CLAIM_REJECT] = ALWAYS(CLAIM),
+	[ORG_UPDATE] = ALWAYS(AT_ORGANIZATION, OFFICIAL_OR_REGISTRANT),
+	[ORG_VERIFY] = ALWAYS(AT_ORGANIZATION, AT_DESK, OFFICIAL_APPROVED, ORGANIZATION_WAITS, OFFICIAL_ACTIVE),
+	[ORG_SUSPEND] = ALWAYS(AT_ORGANIZATION, AT_DESK, ORGANIZATION_RUNS),
+	[ORG_CLOSE] = ALWAYS(ANYONE, PROVIDER_KNOWN, AT_DESK, ORGANIZATION_STANDS),
 
+	[ACCOUNT_UNLOCK] = ALWAYS(ACCOUNT, SUBJECT_LOCAL, SUBJECT_NOT_REMOVED),
+	[ACCOUNT_DISABLE] = ALWAYS(ACCOUNT, SUBJECT_ACTIVE),
+	[ACCOUNT_ENABLE] = ALWAYS(ACCOUNT, SUBJECT_DISABLED),
+	[ACCOUNT_RESET] = ALWAYS(ACCOUNT, SUBJECT_LOCAL, SUBJECT_NOT_REMOVED),
+	[ACCOUNT_SECOND_FACTOR] = ALWAYS(ACCOUNT, SUBJECT_LOCAL, SUBJECT_NOT_REMOVED),
+	[ACCOUNT_FRAUD] = ALWAYS(ACCOUNT, SUBJECT_NOT_REMOVED),
+	[ACCOUNT_REMOVE] = ALWAYS(ACCOUNT, SUBJECT_DISABLED),
+
+	[EMPLOYER_LEAVE] = ALWAYS(ANYONE, PROVIDER_KNOWN),
 	[EMPLOYER_REVOCATION_REQUEST] = ALWAYS(AT_PROVIDER, OFFICIAL, OTHER_KNOWN),
-	[EMPLOYER_REVOCATION_EXECUTE] = ALWAYS(AT_PROVIDER, HELP_DESK, NOT_INVOLVED, OTHER_KNOWN),
+	[EMPLOYER_REVOCATION_EXECUTE] = ALWAYS(AT_ORGANIZATION, AT_DESK, REVOCATION_KNOWN, CASE_SUBMITTED),
+	[EMPLOYER_REVOCATION_DECLINE] = ALWAYS(AT_ORGANIZATION, AT_DESK, REVOCATION_KNOWN, CASE_SUBMITTED),
+	[EMPLOYER_REINSTATE] = ALWAYS(AT_PROVIDER, AT_DESK, OTHER_KNOWN, OTHER_BARRED),
 
+	[QUEUE_READ] = ALWAYS(ANYONE, HELP_DESK),
+	[CASE_CLOSE] = ALWAYS(ANYONE, AT_DESK, OTHER_CASE_KNOWN, CASE_SUBMITTED),
 	[AUDIT_READ] = ALWAYS(ANYONE, AUDITOR),
 	[ACCESS_REVIEW] = ALWAYS(ANYONE, AUDITOR),
 
+	[SUBMISSION_REVIEW] = ALWAYS(AT_PROVIDER, PROCESSOR, SUBMISSION_KNOWN, IS_SUBMITTED),
 	[SUBMISSION_ACCEPT] = ALWAYS(AT_PROVIDER, PROCESSOR, SUBMISSION_KNOWN, IS_SUBMITTED),
 	[SUBMISSION_RETURN] = ALWAYS(AT_PROVIDER, PROCESSOR, SUBMISSION_KNOWN, IS_SUBMITTED),
 };

@@ -5,17 +5,21 @@
 #include "model/model.h"
 
 enum action {
-	SUBMISSION_CREATE, SUBMISSION_READ, SUBMISSION_UPDATE, SUBMISSION_SUBMIT,
+	SUBMISSION_CREATE, SUBMISSION_READ, SUBMISSION_UPDATE, SUBMISSION_SUBMIT, SUBMISSION_DELETE,
 	RECORD_VIEW, RECORD_UPDATE, RECORD_LIST,
 	ASSOCIATION_REQUEST, ASSOCIATION_APPROVE, ASSOCIATION_REJECT, ASSOCIATION_END, ASSOCIATION_CANCEL,
-	CONSENT_PREPARE, CONSENT_SIGN, CONSENT_WITHDRAW,
-	CONSENT_APPROVE, CONSENT_REJECT, CONSENT_REVOKE,
-	CLAIM_APPROVE, CLAIM_REJECT,
-	ORG_VERIFY, ORG_SUSPEND,
-	ACCOUNT_UNLOCK, ACCOUNT_DISABLE, ACCOUNT_RESET,
-	EMPLOYER_REVOCATION_REQUEST, EMPLOYER_REVOCATION_EXECUTE,
+	ASSOCIATION_CONFIRM,
+	CONSENT_PREPARE, CONSENT_SIGN, CONSENT_RECEIVE, CONSENT_WITHDRAW,
+	CONSENT_APPROVE, CONSENT_REJECT, CONSENT_REVOKE, CONSENT_CONFIRM,
+	CLAIM_SUBMIT, CLAIM_WITHDRAW, CLAIM_APPROVE, CLAIM_REPLACE, CLAIM_REJECT,
+	ORG_UPDATE, ORG_VERIFY, ORG_SUSPEND, ORG_CLOSE,
+	ACCOUNT_UNLOCK, ACCOUNT_DISABLE, ACCOUNT_ENABLE, ACCOUNT_RESET, ACCOUNT_SECOND_FACTOR,
+	ACCOUNT_FRAUD, ACCOUNT_REMOVE,
+	EMPLOYER_LEAVE, EMPLOYER_REVOCATION_REQUEST, EMPLOYER_REVOCATION_EXECUTE, EMPLOYER_REVOCATION_DECLINE,
+	EMPLOYER_REINSTATE,
+	QUEUE_READ, CASE_CLOSE,
 	AUDIT_READ, ACCESS_REVIEW,
-	SUBMISSION_ACCEPT, SUBMISSION_RETURN,
+	SUBMISSION_REVIEW, SUBMISSION_ACCEPT, SUBMISSION_RETURN,
 	ACTIONS,
 };
 
@@ -50,8 +54,12 @@ struct facts {
 	const struct association *request;    /* association.*: the one to decide on */
 	const struct consent *form;           /* consent.*: the one to decide on */
 	const struct submission *submission;  /* submission.*: the one to act on */
-	const struct organization *employer;  /* association.request, consent.prepare, employer.revocation.*: e */
-	bool employer_barred;                 /* association.request: p bars e */
+	const struct claim *claim;            /* claim.*, but for claim.submit: the one to act on */
+	const struct help_case *help_case;    /* employer.revocation.execute, .decline, case.close: the one to act on */
+	const struct person *subject;         /* account.*, case.*: whose; claim.*: the claimant; association.*: whose
+	                                       * the request is; org.verify: the AO */
+	const struct organization *employer;  /* association.*, consent.*, employer.*: e */
+	bool employer_barred;                 /* p bars e */
 	bool open_request;                    /* association.request: an open or approved one for (u, e, p) exists */
 	bool for_himself;                     /* association.request: the actor asks for himself */
 	bool involved;                        /* help desk: the actor is subject of the decision, or AO or approved
@@ -91,7 +99,7 @@ struct verdict rule_close(struct trial *);
 
 /* Every check of the action for one path, in order, whether it holds or not. */
 enum clause_rests_on { ON_ACTOR, ON_PROVIDER, ON_TIE, ON_EMPLOYER, ON_CONSENT, ON_REQUEST, ON_FORM, ON_SUBMISSION,
-	ON_SESSION, ON_ROLE };
+	ON_CLAIM, ON_CASE, ON_SUBJECT, ON_SESSION, ON_ROLE };
 struct clause {
 	const char *name;              /* "association approved" */
 	bool holds;

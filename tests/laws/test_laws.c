@@ -23,6 +23,7 @@ enum account { NO_ACCOUNT, ACTIVE_ACCOUNT, DISABLED_ACCOUNT, REMOVED_ACCOUNT, OD
 enum org { NO_ORG, REGISTERED_ORG, ACTIVE_ORG, SUSPENDED_ORG, CLOSED_ORG, ORGS };
 enum seat { SEAT_EMPTY, SEAT_MINE, SEAT_OTHERS, SEATS };
 enum acting { FOR_ANY, FOR_PROVIDER, FOR_EMPLOYER, FOR_ELSEWHERE, ACTINGS };
+enum leaving { LEAVING_NOBODY, LEAVING_EMPLOYER, LEAVING_PROVIDER, LEAVINGS };
 enum tie {
 	NO_TIE, PENDING_TIE, PENDING_TIE_OVER, APPROVED_TIE, APPROVED_TIE_BOUNDED, APPROVED_TIE_OVER, REJECTED_TIE,
 	CANCELLED_TIE, EXPIRED_TIE, ENDED_TIE, ODD_TIE, TIE_OF_ANOTHER, TIE_TO_ANOTHER, TIES,
@@ -60,6 +61,7 @@ struct asked {
 	bool individual;
 	enum seat seat;
 	enum acting acting;
+	enum leaving leaving;
 };
 struct way {
 	enum tie tie;
@@ -67,7 +69,7 @@ struct way {
 	bool barred;
 	enum consents consent;
 };
-enum { ASKED = ACCOUNTS * ORGS * 2 * SEATS * ACTINGS, WAYS = TIES * THROUGHS * 2 * CONSENTS };
+enum { ASKED = ACCOUNTS * ORGS * 2 * SEATS * ACTINGS * LEAVINGS, WAYS = TIES * THROUGHS * 2 * CONSENTS };
 
 static struct asked asked_of(int i)
 {
@@ -77,14 +79,16 @@ static struct asked asked_of(int i)
 	a.provider = i % ORGS, i /= ORGS;
 	a.individual = i % 2, i /= 2;
 	a.seat = i % SEATS, i /= SEATS;
-	a.acting = i;
+	a.acting = i % ACTINGS, i /= ACTINGS;
+	a.leaving = i;
 	return a;
 }
 
 static int number_of_asked(struct asked a)
 {
-	return ((((int)a.acting * SEATS + (int)a.seat) * 2 + a.individual) * ORGS + (int)a.provider) * ACCOUNTS +
-	    (int)a.account;
+	int i = (int)a.leaving * ACTINGS + (int)a.acting;
+
+	return (((i * SEATS + (int)a.seat) * 2 + a.individual) * ORGS + (int)a.provider) * ACCOUNTS + (int)a.account;
 }
 
 static struct way way_of(int i)
@@ -105,7 +109,7 @@ static int number_of_way(struct way w)
 
 /* ---- from choices to facts ---- */
 
-static struct person me;
+static struct person *me; /* with room for one employer that he leaves */
 static struct organization provider, *employers[THROUGHS];
 static struct association *ties[TIES][2]; /* [1]: through the provider itself */
 static struct consent *consents[CONSENTS][2];
@@ -156,6 +160,7 @@ static void set_up_world(void)
 		[FORM_OF_ANOTHER_PROVIDER] = { STATE_APPROVED, 0, 0 },
 	};
 
+	me = new_one(sizeof *me + sizeof me->leaving[0]);
 	for (int own = 0; own < 2; own++) {
 		for (int i = 0; i < TIES; i++) {
 			ties[i][own] = new_one(sizeof *ties[i][own]);
@@ -187,6 +192,7 @@ static void set_up_world(void)
 
 static void put_away_world(void)
 {
+	free(me);
 	for (int own = 0; own < 2; own++) {
 		for (int i = 0; i < TIES; i++)
 			free(ties[i][own]);
@@ -203,13 +209,15 @@ static struct facts facts_of(struct asked a)
 	static const number seats[SEATS] = { 0, ME, THE_OFFICIAL };
 	struct facts f = { .now = NOW, .recent = RECENT, .acting_for = acting[a.acting] };
 
-	me.no = ME;
-	me.state = account_states[a.account];
+	me->no = ME;
+	me->state = account_states[a.account];
+	me->leaving_count = a.leaving != LEAVING_NOBODY;
+	me->leaving[0] = a.leaving == LEAVING_EMPLOYER ? EMPLOYER : PROVIDER;
 	provider.no = PROVIDER;
 	provider.state = org_states[a.provider];
 	provider.provider_kind = a.individual ? PROVIDER_INDIVIDUAL : PROVIDER_ORGANIZATION;
 	provider.official = seats[a.seat];
-	f.actor = a.account == NO_ACCOUNT ? NULL : &me;
+	f.actor = a.account == NO_ACCOUNT ? NULL : me;
 	f.provider = a.provider == NO_ORG ? NULL : &provider;
 	return f;
 }
@@ -248,9 +256,15 @@ static bool seated(struct asked a)
 	return a.account != NO_ACCOUNT && a.provider != NO_ORG && a.seat == SEAT_MINE;
 }
 
+/* Who leaves an employer has nothing through it any more, whatever the entry still says. */
+static bool is_left(struct asked a, struct way w)
+{
+	return a.leaving == (w.through == THROUGH_PROVIDER ? LEAVING_PROVIDER : LEAVING_EMPLOYER);
+}
+
 static bool is_tied(struct asked a, struct way w)
 {
-	return a.account != NO_ACCOUNT && a.provider != NO_ORG &&
+	return a.account != NO_ACCOUNT && a.provider != NO_ORG && !is_left(a, w) &&
 	    (w.tie == APPROVED_TIE || w.tie == APPROVED_TIE_BOUNDED);
 }
 
@@ -272,6 +286,11 @@ static enum reason expect_always(struct asked a)
 
 static enum reason expect_tie(struct asked a, struct way w)
 {
+	bool stands = w.tie == APPROVED_TIE || w.tie == APPROVED_TIE_BOUNDED || w.tie == APPROVED_TIE_OVER ||
+	    w.tie == PENDING_TIE || w.tie == PENDING_TIE_OVER;
+
+	if (stands && is_left(a, w))
+		return ASSOCIATION_ENDED;
 	switch (w.tie) {
 	case NO_TIE:
 		return seated(a) && w.through == THROUGH_PROVIDER ? REASON_OK : NO_ASSOCIATION;
@@ -396,19 +415,19 @@ static void every_combination_of_facts_and_one_path_is_judged_as_the_rule_says(v
 			struct way w = way_of(j);
 			size_t at = (size_t)i * WAYS + (size_t)j;
 			enum reason record = expect_record(a, w), submission = expect_submission_create(a, w);
-			me.roles = 0;
+			me->roles = 0;
 			permits[RECORDS][at] = check_one(RECORD_VIEW, &f, a, w, record);
 			permits[SUBMISSIONS][at] = check_one(SUBMISSION_CREATE, &f, a, w, submission);
 
 			struct path p = path_of(w);
 			/* Help desk, auditors and processors get no data by their roles; update and list are judged as
 			 * view. */
-			me.roles = ROLE_HELP_DESK | ROLE_AUDITOR | ROLE_PROCESSOR;
+			me->roles = ROLE_HELP_DESK | ROLE_AUDITOR | ROLE_PROCESSOR;
 			if (judge(RECORD_UPDATE, &f, &p, 1).why != record ||
 			    judge(RECORD_LIST, &f, &p, 1).why != record ||
 			    judge(SUBMISSION_CREATE, &f, &p, 1).why != submission)
 				fail_msg("a role, or the kind of access, changed the verdict");
-			me.roles = 0;
+			me->roles = 0;
 		}
 	}
 }
@@ -514,6 +533,9 @@ static void taking_away_never_turns_no_into_yes(void **unused)
 				x = w, x.barred = true, steps++;
 				yes |= permitted(gate, a, x);
 				/* Losing the seat: the individual's, too. */
+				b = a;
+				for (int k = 1; k < LEAVINGS && a.leaving == LEAVING_NOBODY; k++, steps++)
+					b.leaving = (enum leaving)k, yes |= permitted(gate, b, w);
 				b = a, b.seat = SEAT_EMPTY;
 				yes |= permitted(gate, b, w);
 				b.seat = SEAT_OTHERS, steps += 2;
@@ -657,7 +679,8 @@ static enum reason expect_submission(struct asked a, struct way w, enum whose wh
 
 static void check_submission(struct facts *f, struct asked a, struct way w, enum whose whose, enum state state)
 {
-	static const enum action actions[] = { SUBMISSION_READ, SUBMISSION_UPDATE, SUBMISSION_SUBMIT };
+	static const enum action actions[] = { SUBMISSION_READ, SUBMISSION_UPDATE, SUBMISSION_SUBMIT,
+		SUBMISSION_DELETE };
 	struct submission submission = { .provider = PROVIDER, .user = SOMEBODY, .employer = ELSEWHERE };
 	struct path p = path_of(w);
 
@@ -722,16 +745,16 @@ static struct desk desk_of(int i)
 
 static struct facts facts_of_desk(struct desk d)
 {
-	struct facts f = facts_of((struct asked){ d.account, d.provider, false, d.seat, FOR_ANY });
+	struct facts f = facts_of((struct asked){ d.account, d.provider, false, d.seat, FOR_ANY, LEAVING_NOBODY });
 
-	me.roles = (uint8_t)d.roles;
+	me->roles = (uint8_t)d.roles;
 	f.involved = d.involved;
 	return f;
 }
 
 static enum reason expect_always_at(struct desk d)
 {
-	return expect_always((struct asked){ d.account, d.provider, false, d.seat, FOR_ANY });
+	return expect_always((struct asked){ d.account, d.provider, false, d.seat, FOR_ANY, LEAVING_NOBODY });
 }
 
 static void expect(enum action action, const struct facts *f, enum reason expected, const char *whereof, int i)
@@ -743,7 +766,7 @@ static void expect(enum action action, const struct facts *f, enum reason expect
 		    reason_word(v.why), whereof, i);
 
 	/* A path changes nothing here but what the person may know of. */
-	struct path p = path_of((struct way){ APPROVED_TIE, THROUGH_ACTIVE, false, APPROVED_OPEN });
+	struct path p = path_of((struct way){ APPROVED_TIE, THROUGH_PROVIDER, false, APPROVED_OPEN });
 	struct verdict u = judge(action, f, &p, 1);
 	if (u.why != expected || (!u.allow && f->actor && f->provider && !u.tied))
 		fail_msg("%s: a path changed a verdict that has none in it", action_word(action));
@@ -766,18 +789,23 @@ static void requests_for_associations_are_judged_as_the_rule_says(void **unused)
 		struct desk d = desk_of(i);
 		struct facts f = facts_of_desk(d);
 		for (size_t o = 0; o < COUNT(others); o++)
-			for (int flags = 0; flags < 8; flags++) {
+			for (int flags = 0; flags < 32; flags++) {
 				enum reason expected = expect_always_at(d);
+				bool leaves = flags & 8, is_no_provider = flags & 16;
 				f.employer = others[o] == THROUGH_UNKNOWN ? NULL : employers[others[o]];
 				f.for_himself = flags & 1;
 				f.employer_barred = flags & 2;
 				f.open_request = flags & 4;
+				me->leaving_count = 1;
+				me->leaving[0] = leaves ? EMPLOYER : ELSEWHERE;
+				provider.provider_kind = is_no_provider ? NOT_A_PROVIDER : PROVIDER_ORGANIZATION;
 				if (!expected)
-					expected = !f.for_himself          ? OWN_REQUEST
+					expected = is_no_provider          ? NOT_FOUND
+					    : !f.for_himself               ? OWN_REQUEST
 					    : others[o] == THROUGH_UNKNOWN ? NOT_FOUND
 					    : others[o] != THROUGH_ACTIVE  ? EMPLOYER_NOT_ACTIVE
 					    : f.employer_barred            ? EMPLOYER_BARRED
-					    : f.open_request               ? ALREADY_DECIDED
+					    : f.open_request || leaves     ? ALREADY_DECIDED
 									   : REASON_OK;
 				expect(ASSOCIATION_REQUEST, &f, expected, "desk", i);
 			}
@@ -789,9 +817,11 @@ static void decisions_on_associations_are_judged_as_the_rule_says(void **unused)
 	static const enum state states[] = { STATE_PENDING, STATE_APPROVED, STATE_REJECTED, STATE_CANCELLED,
 		STATE_EXPIRED, STATE_ENDED, STATE_NONE };
 	static const enum action actions[] = { ASSOCIATION_APPROVE, ASSOCIATION_REJECT, ASSOCIATION_END,
-		ASSOCIATION_CANCEL };
+		ASSOCIATION_CANCEL, ASSOCIATION_CONFIRM };
 	enum { NONE, FOREIGN, OWN, OFFICIALS, ANOTHERS, REQUESTS };
+	enum { NOTHING_ELSE, BARRED, LEAVING, BESIDES };
 	static struct association request;
+	struct person *requester = new_one(sizeof *requester + sizeof requester->leaving[0]);
 
 	(void)unused;
 	for (int i = 0; i < DESKS; i++) {
@@ -799,14 +829,21 @@ static void decisions_on_associations_are_judged_as_the_rule_says(void **unused)
 		struct facts f = facts_of_desk(d);
 		bool desk = d.roles & ROLE_HELP_DESK, ao = d.seat == SEAT_MINE;
 		for (int r = 0; r < REQUESTS; r++)
-			for (size_t s = 0; s < COUNT(states); s++)
+			for (size_t s = 0; s < COUNT(states) * BESIDES; s++)
 				for (int over = 0; over < 2; over++) {
-					request.state = states[s];
+					enum state state = states[s / BESIDES];
+					int besides = s % BESIDES;
+					request.state = state;
 					request.expires = over ? NOW : NOW + 1;
 					request.provider = r == FOREIGN ? OTHER : PROVIDER;
 					request.employer = EMPLOYER;
 					request.user = r == OWN ? ME : r == OFFICIALS ? THE_OFFICIAL : SOMEBODY;
 					f.request = r == NONE ? NULL : &request;
+					f.employer_barred = besides == BARRED;
+					requester->no = request.user;
+					requester->leaving_count = besides == LEAVING;
+					requester->leaving[0] = EMPLOYER;
+					f.subject = requester;
 					bool officials = (r == OFFICIALS && d.seat == SEAT_OTHERS) || (r == OWN && ao);
 					for (size_t k = 0; k < COUNT(actions); k++) {
 						enum reason e = expect_always_at(d);
@@ -822,20 +859,29 @@ static void decisions_on_associations_are_judged_as_the_rule_says(void **unused)
 							e = !ao && !(desk && officials)  ? NOT_AUTHORIZED_OFFICIAL
 							    : r == OWN                   ? OWN_REQUEST
 							    : !ao && d.involved          ? CONFLICT_OF_INTEREST
-							    : states[s] != STATE_PENDING ? ALREADY_DECIDED
+							    : state != STATE_PENDING ? ALREADY_DECIDED
 							    : over                       ? ASSOCIATION_EXPIRED
 											 : REASON_OK;
+							/* What would stand for nothing is not approved; it may be rejected. */
+							if (!e && actions[k] == ASSOCIATION_APPROVE && besides)
+								e = besides == BARRED ? EMPLOYER_BARRED : ALREADY_DECIDED;
+							break;
+						case ASSOCIATION_CONFIRM:
+							e = !ao                           ? NOT_AUTHORIZED_OFFICIAL
+							    : r == OWN                    ? OWN_REQUEST
+							    : state != STATE_APPROVED     ? ALREADY_DECIDED
+											  : REASON_OK;
 							break;
 						case ASSOCIATION_END:
 							e = !ao && r != OWN && !desk        ? NOT_AUTHORIZED_OFFICIAL
 							    : ao && r == OWN                ? OWN_REQUEST
 							    : !ao && r != OWN && d.involved ? CONFLICT_OF_INTEREST
-							    : states[s] != STATE_APPROVED   ? ALREADY_DECIDED
+							    : state != STATE_APPROVED   ? ALREADY_DECIDED
 											    : REASON_OK;
 							break;
 						default:
 							e = r != OWN                     ? OWN_REQUEST
-							    : states[s] != STATE_PENDING ? ALREADY_DECIDED
+							    : state != STATE_PENDING ? ALREADY_DECIDED
 							    : over                       ? ASSOCIATION_EXPIRED
 											 : REASON_OK;
 						}
@@ -843,6 +889,7 @@ static void decisions_on_associations_are_judged_as_the_rule_says(void **unused)
 					}
 				}
 	}
+	free(requester);
 }
 
 static void decisions_on_consents_are_judged_as_the_rule_says(void **unused)
@@ -875,11 +922,14 @@ static void decisions_on_consents_are_judged_as_the_rule_says(void **unused)
 		expect(CONSENT_PREPARE, &f, seat ? seat : NOT_FOUND, "desk", i);
 		f.employer = employers[THROUGH_ACTIVE];
 		expect(CONSENT_PREPARE, &f, seat, "desk", i);
+		f.employer_barred = true;
+		expect(CONSENT_PREPARE, &f, seat ? seat : EMPLOYER_BARRED, "desk", i);
 		for (int r = 0; r < FORMS; r++)
 			for (size_t s = 0; s < COUNT(states); s++)
 				for (int over = 0; over < 2; over++)
 					for (size_t t = 0; t < COUNT(proofs); t++) {
 						enum state state = states[s];
+						f.employer_barred = t % 2;
 						form.state = state;
 						form.not_after = over ? NOW : 0;
 						form.provider = r == FOREIGN ? OTHER : PROVIDER;
@@ -907,7 +957,19 @@ static void decisions_on_consents_are_judged_as_the_rule_says(void **unused)
 						    by_desk                     ? by_desk
 							: state != STATE_SIGNED ? ALREADY_DECIDED
 							: over                  ? CONSENT_EXPIRED
+							: f.employer_barred     ? EMPLOYER_BARRED
 										: REASON_OK,
+						    "desk", i);
+						expect(CONSENT_RECEIVE, &f,
+						    by_desk                       ? by_desk
+							: state != STATE_PREPARED ? ALREADY_DECIDED
+							: over                    ? CONSENT_EXPIRED
+										  : REASON_OK,
+						    "desk", i);
+						expect(CONSENT_CONFIRM, &f,
+						    by_seat                       ? by_seat
+							: state != STATE_APPROVED ? ALREADY_DECIDED
+										  : REASON_OK,
 						    "desk", i);
 						expect(CONSENT_REJECT, &f,
 						    by_desk                     ? by_desk
@@ -927,8 +989,7 @@ static void the_desks_are_judged_as_the_rule_says(void **unused)
 {
 	static const enum state states[] = { STATE_NONE, STATE_DRAFT, STATE_SUBMITTED, STATE_ACCEPTED, STATE_RETURNED };
 	static struct submission submission = { .user = SOMEBODY, .employer = EMPLOYER };
-	struct organization mine = { .no = ELSEWHERE, .state = STATE_ACTIVE, .official = ME };
-	const struct organization *others[] = { NULL, employers[THROUGH_ACTIVE], &mine };
+	const struct organization *others[] = { NULL, employers[THROUGH_ACTIVE] };
 
 	(void)unused;
 	for (int i = 0; i < DESKS; i++)
@@ -940,52 +1001,29 @@ static void the_desks_are_judged_as_the_rule_says(void **unused)
 				submission.state = states[s / 2];
 				submission.provider = s % 2 ? OTHER : PROVIDER;
 				f.submission = s < 2 ? NULL : &submission;
-				bool party = d.involved || others[o] == &mine;
 				enum reason always = expect_always_at(d);
 				enum reason person =
 				    always == NOT_AUTHENTICATED || always == ACCOUNT_NOT_ACTIVE ? always : REASON_OK;
-				enum reason at = person ? person : d.provider == NO_ORG ? NOT_FOUND :
-				    d.provider == CLOSED_ORG ? ORGANIZATION_NOT_ACTIVE : REASON_OK;
-				/* An account is nobody's organization: a provider in the facts only adds its AO to
-				 * those concerned. */
-				bool seat = d.seat == SEAT_MINE && d.provider != NO_ORG;
-				enum reason desk = !(d.roles & ROLE_HELP_DESK) ? NOT_HELP_DESK
-				    : party || seat                            ? CONFLICT_OF_INTEREST
-									       : REASON_OK;
-				enum reason at_desk = at ? at : desk;
-				bool runs = d.provider == ACTIVE_ORG;
-
-				expect(ACCOUNT_UNLOCK, &f, person ? person : desk, "desk", i);
-				expect(ACCOUNT_DISABLE, &f, person ? person : desk, "desk", i);
-				expect(ACCOUNT_RESET, &f, person ? person : desk, "desk", i);
-				expect(CLAIM_REJECT, &f, at_desk, "desk", i);
-				expect(CLAIM_APPROVE, &f,
-				    at_desk                    ? at_desk
-					: d.seat != SEAT_EMPTY ? AO_ALREADY_EXISTS
-							       : REASON_OK,
-				    "desk", i);
-				expect(ORG_SUSPEND, &f,
-				    at_desk     ? at_desk
-					: !runs ? ALREADY_DECIDED
-						: REASON_OK,
-				    "desk", i);
-				expect(ORG_VERIFY, &f,
-				    at_desk                    ? at_desk
-					: d.seat == SEAT_EMPTY ? NOT_AUTHORIZED_OFFICIAL
-					: runs                 ? ALREADY_DECIDED
-							       : REASON_OK,
-				    "desk", i);
-				expect(EMPLOYER_REVOCATION_EXECUTE, &f,
-				    always            ? always
-					: desk        ? desk
-					: !f.employer ? NOT_FOUND
-						      : REASON_OK,
-				    "desk", i);
 				expect(EMPLOYER_REVOCATION_REQUEST, &f,
 				    always                    ? always
 					: d.seat != SEAT_MINE ? NOT_AUTHORIZED_OFFICIAL
 					: !f.employer         ? NOT_FOUND
 							      : REASON_OK,
+				    "desk", i);
+				enum reason lifting = always      ? always
+				    : !(d.roles & ROLE_HELP_DESK)         ? NOT_HELP_DESK
+				    : d.involved || d.seat == SEAT_MINE   ? CONFLICT_OF_INTEREST
+				    : !f.employer                         ? NOT_FOUND
+									  : ALREADY_DECIDED;
+				expect(EMPLOYER_REINSTATE, &f, lifting, "desk", i);
+				f.employer_barred = true;
+				expect(EMPLOYER_REINSTATE, &f, lifting == ALREADY_DECIDED ? REASON_OK : lifting, "desk", i);
+				expect(EMPLOYER_LEAVE, &f, person ? person : d.provider == NO_ORG ? NOT_FOUND : REASON_OK,
+				    "desk", i);
+				expect(QUEUE_READ, &f,
+				    person                         ? person
+					: d.roles & ROLE_HELP_DESK ? REASON_OK
+								   : NOT_HELP_DESK,
 				    "desk", i);
 				expect(AUDIT_READ, &f,
 				    person                       ? person
@@ -1002,8 +1040,190 @@ static void the_desks_are_judged_as_the_rule_says(void **unused)
 				    : s < 2 || s % 2                   ? NOT_FOUND
 				    : states[s / 2] != STATE_SUBMITTED ? ALREADY_DECIDED
 								       : REASON_OK;
+				expect(SUBMISSION_REVIEW, &f, processor, "desk", i);
 				expect(SUBMISSION_ACCEPT, &f, processor, "desk", i);
 				expect(SUBMISSION_RETURN, &f, processor, "desk", i);
+			}
+}
+
+/* ---- the help desk ---- */
+
+static enum reason expect_person(struct desk d)
+{
+	return d.account == ACTIVE_ACCOUNT ? REASON_OK : d.account == NO_ACCOUNT ? NOT_AUTHENTICATED : ACCOUNT_NOT_ACTIVE;
+}
+
+/* At an organization that need only not be closed. */
+static enum reason expect_open(struct desk d)
+{
+	enum reason e = expect_person(d);
+
+	return e ? e : d.provider == NO_ORG ? NOT_FOUND : d.provider == CLOSED_ORG ? ORGANIZATION_NOT_ACTIVE : REASON_OK;
+}
+
+/* In the help desk, and no part of it: party says whether he is one by more than the flow's word or his seat. */
+static enum reason expect_desk(struct desk d, bool party)
+{
+	if (!(d.roles & ROLE_HELP_DESK))
+		return NOT_HELP_DESK;
+	return party || d.involved || (d.seat == SEAT_MINE && d.provider != NO_ORG) ? CONFLICT_OF_INTEREST : REASON_OK;
+}
+
+static void claims_are_judged_as_the_rule_says(void **unused)
+{
+	static const enum state states[] = { STATE_SUBMITTED, STATE_APPROVED, STATE_REJECTED, STATE_WITHDRAWN, STATE_NONE };
+	static const enum provider_kind kinds[] = { PROVIDER_ORGANIZATION, PROVIDER_INDIVIDUAL, NOT_A_PROVIDER };
+	enum { NONE, FOREIGN, OWN, OFFICIALS, ANOTHERS, CLAIMS };
+	enum { UNKNOWN, RUNS, STOPPED, SOMEBODY_ELSE, CLAIMANTS };
+	static struct claim claim;
+	static struct person claimant;
+
+	(void)unused;
+	for (int i = 0; i < DESKS; i++) {
+		struct desk d = desk_of(i);
+		struct facts f = facts_of_desk(d);
+		enum reason open = expect_open(d);
+		for (size_t k = 0; k < COUNT(kinds); k++) {
+			provider.provider_kind = kinds[k];
+			expect(CLAIM_SUBMIT, &f,
+			    open                                ? open
+				: k != 0                        ? NOT_FOUND
+				: d.seat == SEAT_MINE           ? AO_ALREADY_EXISTS
+								: REASON_OK,
+			    "desk", i);
+		}
+		for (int r = 0; r < CLAIMS * CLAIMANTS; r++)
+			for (size_t s = 0; s < COUNT(states); s++) {
+				int c = r / CLAIMANTS, who = r % CLAIMANTS;
+				claim.state = states[s];
+				claim.provider = c == FOREIGN ? OTHER : PROVIDER;
+				claim.user = c == OWN ? ME : c == OFFICIALS ? THE_OFFICIAL : SOMEBODY;
+				claimant.no = who == SOMEBODY_ELSE ? OTHER : claim.user;
+				claimant.state = who == STOPPED ? STATE_DISABLED : STATE_ACTIVE;
+				f.claim = c == NONE ? NULL : &claim;
+				f.subject = c == NONE || who == UNKNOWN ? NULL : &claimant;
+				bool known = c != NONE && c != FOREIGN, waits = states[s] == STATE_SUBMITTED;
+				enum reason withdraw = open ? open : !known ? NOT_FOUND : c != OWN ? OWN_REQUEST :
+				    waits ? REASON_OK : ALREADY_DECIDED;
+				enum reason desk = open ? open : expect_desk(d, c == OWN);
+				enum reason reject = desk ? desk : !known ? NOT_FOUND : waits ? REASON_OK : ALREADY_DECIDED;
+				enum reason decide = reject ? reject : who == RUNS ? REASON_OK : ACCOUNT_NOT_ACTIVE;
+				bool seated = d.seat == SEAT_OTHERS, by_him = seated && c == OFFICIALS;
+				expect(CLAIM_WITHDRAW, &f, withdraw, "desk", i);
+				expect(CLAIM_REJECT, &f, reject, "desk", i);
+				expect(CLAIM_APPROVE, &f, decide ? decide : seated ? AO_ALREADY_EXISTS : REASON_OK, "desk", i);
+				expect(CLAIM_REPLACE, &f, decide ? decide : seated && !by_him ? REASON_OK : ALREADY_DECIDED,
+				    "desk", i);
+			}
+	}
+}
+
+static void organizations_are_judged_as_the_rule_says(void **unused)
+{
+	enum { UNKNOWN, RUNS, STOPPED, SOMEBODY_ELSE, OFFICIALS_ACCOUNTS };
+	static struct person person;
+
+	(void)unused;
+	for (int i = 0; i < DESKS; i++)
+		for (int k = 0; k < OFFICIALS_ACCOUNTS * 4; k++) {
+			struct desk d = desk_of(i);
+			struct facts f = facts_of_desk(d);
+			int account = k / 4;
+			bool is_no_provider = k & 1, is_registrant = k & 2;
+			provider.provider_kind = is_no_provider ? NOT_A_PROVIDER : PROVIDER_ORGANIZATION;
+			provider.registrant = is_registrant ? ME : SOMEBODY;
+			person.no = account == SOMEBODY_ELSE ? OTHER : THE_OFFICIAL;
+			person.state = account == STOPPED ? STATE_DISABLED : STATE_ACTIVE;
+			f.subject = account == UNKNOWN ? NULL : &person;
+
+			enum reason open = expect_open(d), at_desk = expect_desk(d, is_registrant && d.provider != NO_ORG);
+			bool runs = d.provider == ACTIVE_ORG, empty = d.seat == SEAT_EMPTY;
+			enum reason desk = open ? open : at_desk;
+			expect(ORG_SUSPEND, &f, desk ? desk : runs ? REASON_OK : ALREADY_DECIDED, "desk", i);
+			expect(ORG_VERIFY, &f,
+			    desk                                                            ? desk
+				: empty && !is_no_provider                                  ? NOT_AUTHORIZED_OFFICIAL
+				: runs                                                      ? ALREADY_DECIDED
+				: is_no_provider || (d.seat == SEAT_OTHERS && account == RUNS) ? REASON_OK
+											    : ACCOUNT_NOT_ACTIVE,
+			    "desk", i);
+			enum reason known = expect_person(d) ? expect_person(d) : d.provider == NO_ORG ? NOT_FOUND : at_desk;
+			expect(ORG_CLOSE, &f, known ? known : d.provider == CLOSED_ORG ? ALREADY_DECIDED : REASON_OK,
+			    "desk", i);
+			bool first = is_registrant && empty && d.provider == REGISTERED_ORG;
+			expect(ORG_UPDATE, &f, open ? open : d.seat == SEAT_MINE || first ? REASON_OK : NOT_AUTHORIZED_OFFICIAL,
+			    "desk", i);
+		}
+	provider.registrant = 0;
+}
+
+static void accounts_are_judged_as_the_rule_says(void **unused)
+{
+	static const enum state states[] = { STATE_ACTIVE, STATE_DISABLED, STATE_REMOVED, STATE_NONE };
+	static struct person subject;
+
+	(void)unused;
+	for (int i = 0; i < DESKS; i++)
+		for (size_t k = 0; k < COUNT(states) * 2 * 3; k++) {
+			struct desk d = desk_of(i);
+			struct facts f = facts_of_desk(d);
+			enum state state = states[k / 6];
+			bool nppes = k % 2, is_me = k / 2 % 3 == 1, is_there = k / 2 % 3 != 2;
+			subject.no = is_me ? ME : SOMEBODY;
+			subject.state = state;
+			subject.realm = nppes ? REALM_NPPES : REALM_LOCAL;
+			f.subject = is_there ? &subject : NULL;
+
+			enum reason e = expect_person(d) ? expect_person(d) : expect_desk(d, is_there && is_me);
+			e = e ? e : is_there ? REASON_OK : NOT_FOUND;
+			bool stands = state == STATE_ACTIVE || state == STATE_DISABLED;
+			enum reason here = e ? e : nppes ? MANAGED_ELSEWHERE : stands ? REASON_OK : ALREADY_DECIDED;
+			expect(ACCOUNT_UNLOCK, &f, here, "desk", i);
+			expect(ACCOUNT_RESET, &f, here, "desk", i);
+			expect(ACCOUNT_SECOND_FACTOR, &f, here, "desk", i);
+			expect(ACCOUNT_FRAUD, &f, e ? e : stands ? REASON_OK : ALREADY_DECIDED, "desk", i);
+			expect(ACCOUNT_DISABLE, &f, e ? e : state == STATE_ACTIVE ? REASON_OK : ALREADY_DECIDED, "desk", i);
+			enum reason disabled = e ? e : state == STATE_DISABLED ? REASON_OK : ALREADY_DECIDED;
+			expect(ACCOUNT_ENABLE, &f, disabled, "desk", i);
+			expect(ACCOUNT_REMOVE, &f, disabled, "desk", i);
+		}
+}
+
+static void cases_are_judged_as_the_rule_says(void **unused)
+{
+	static const enum state states[] = { STATE_SUBMITTED, STATE_EXECUTED, STATE_DECLINED, STATE_NONE };
+	static const enum case_kind kinds[] = { CASE_NONE, CASE_REVOCATION, CASE_OFFICIAL_LEFT, CASE_ACCOUNT };
+	static struct help_case one;
+	struct organization mine = { .no = ELSEWHERE, .state = STATE_ACTIVE, .official = ME };
+	struct organization registered = { .no = ELSEWHERE, .state = STATE_ACTIVE, .registrant = ME };
+	const struct organization *others[] = { NULL, employers[THROUGH_ACTIVE], &mine, &registered };
+
+	(void)unused;
+	for (int i = 0; i < DESKS; i++)
+		for (size_t k = 0; k < COUNT(kinds) * 2 * 2; k++)
+			for (size_t s = 0; s < COUNT(states) * COUNT(others); s++) {
+				struct desk d = desk_of(i);
+				struct facts f = facts_of_desk(d);
+				enum case_kind kind = kinds[k / 4];
+				bool foreign = k % 2, own = k / 2 % 2;
+				enum state state = states[s / COUNT(others)];
+				f.employer = others[s % COUNT(others)];
+				one.kind = (uint8_t)kind;
+				one.state = (uint8_t)state;
+				one.provider = foreign ? OTHER : PROVIDER;
+				one.user = own ? ME : SOMEBODY;
+				f.help_case = k < 2 ? NULL : &one; /* CASE_NONE: a case that is not there, and one of no kind */
+
+				bool party = (f.help_case && own) || f.employer == &mine || f.employer == &registered;
+				enum reason desk = expect_desk(d, party), waits = state == STATE_SUBMITTED ? REASON_OK :
+				    ALREADY_DECIDED;
+				enum reason revocation = expect_open(d) ? expect_open(d) : desk ? desk :
+				    kind != CASE_REVOCATION || foreign ? NOT_FOUND : waits;
+				expect(EMPLOYER_REVOCATION_EXECUTE, &f, revocation, "desk", i);
+				expect(EMPLOYER_REVOCATION_DECLINE, &f, revocation, "desk", i);
+				enum reason person = expect_person(d);
+				expect(CASE_CLOSE, &f, person ? person : desk ? desk :
+				    kind != CASE_OFFICIAL_LEFT && kind != CASE_ACCOUNT ? NOT_FOUND : waits, "desk", i);
 			}
 }
 
@@ -1030,6 +1250,8 @@ static void no_action_is_permitted_on_facts_that_are_not_there(void **unused)
 
 	(void)unused;
 	for (int action = -1; action <= ACTIONS; action++) {
+		if (action == EMPLOYER_LEAVE)
+			continue; /* everybody may leave what there is */
 		assert_false(judge((enum action)action, NULL, NULL, 0).allow);
 		assert_false(judge((enum action)action, NULL, &empty, 1).allow);
 		for (size_t i = 0; i < COUNT(facts); i++) {
@@ -1056,33 +1278,68 @@ static void every_action_is_permitted_on_some_facts(void **unused)
 		};
 		struct path p = path_of((struct way){ APPROVED_TIE, THROUGH_ACTIVE, false, APPROVED_OPEN });
 
-		d.roles =
-		    (action >= CONSENT_APPROVE && action <= ACCOUNT_RESET) || action == EMPLOYER_REVOCATION_EXECUTE
-		    ? ROLE_HELP_DESK
-		    : action == AUDIT_READ || action == ACCESS_REVIEW            ? ROLE_AUDITOR
-		    : action == SUBMISSION_ACCEPT || action == SUBMISSION_RETURN ? ROLE_PROCESSOR
-										 : 0;
-		if ((action >= ASSOCIATION_APPROVE && action <= CONSENT_WITHDRAW && action != ASSOCIATION_CANCEL) ||
-		    action == EMPLOYER_REVOCATION_REQUEST)
+		struct claim claim = { .provider = PROVIDER, .user = SOMEBODY, .state = STATE_SUBMITTED };
+		struct help_case one = { .provider = PROVIDER, .kind = CASE_REVOCATION, .state = STATE_SUBMITTED };
+		struct person subject = { .no = SOMEBODY, .state = STATE_ACTIVE };
+
+		switch (action) {
+		case AUDIT_READ:
+		case ACCESS_REVIEW:
+			d.roles = ROLE_AUDITOR;
+			break;
+		case SUBMISSION_REVIEW:
+		case SUBMISSION_ACCEPT:
+		case SUBMISSION_RETURN:
+			d.roles = ROLE_PROCESSOR;
+			submission.state = STATE_SUBMITTED;
+			break;
+		case ASSOCIATION_APPROVE:
+		case ASSOCIATION_REJECT:
+		case ASSOCIATION_END:
+		case ASSOCIATION_CONFIRM:
+			request.state = action <= ASSOCIATION_REJECT ? STATE_PENDING : STATE_APPROVED;
 			d.seat = SEAT_MINE;
+			break;
+		case ASSOCIATION_CANCEL:
+			request.user = ME;
+			break;
+		case CONSENT_PREPARE:
+		case CONSENT_SIGN:
+		case CONSENT_WITHDRAW:
+		case CONSENT_CONFIRM:
+		case EMPLOYER_REVOCATION_REQUEST:
+			form.state = action == CONSENT_CONFIRM ? STATE_APPROVED : STATE_PREPARED;
+			d.seat = SEAT_MINE;
+			break;
+		case CLAIM_WITHDRAW:
+			claim.user = ME;
+			break;
+		case ORG_UPDATE:
+			d.seat = SEAT_MINE;
+			break;
+		default:
+			d.roles = action >= CONSENT_RECEIVE ? ROLE_HELP_DESK : 0;
+		}
 		if (action == CLAIM_APPROVE)
 			d.seat = SEAT_EMPTY;
-		if (action == ORG_VERIFY)
+		if (action == ORG_VERIFY) {
 			d.provider = SUSPENDED_ORG;
-		if (action == ASSOCIATION_CANCEL)
-			request.user = ME;
-		if (action == ASSOCIATION_END)
-			request.state = STATE_APPROVED;
-		if (action == CONSENT_SIGN)
-			form.state = STATE_PREPARED;
-		if (action == CONSENT_REVOKE)
-			form.state = STATE_APPROVED;
-		if (action == SUBMISSION_ACCEPT || action == SUBMISSION_RETURN)
-			submission.state = STATE_SUBMITTED;
+			subject.no = THE_OFFICIAL;
+		}
+		if (action == CONSENT_RECEIVE || action == CONSENT_REVOKE)
+			form.state = action == CONSENT_RECEIVE ? STATE_PREPARED : STATE_APPROVED;
+		if (action == ACCOUNT_ENABLE || action == ACCOUNT_REMOVE)
+			subject.state = STATE_DISABLED;
+		if (action == CASE_CLOSE)
+			one.kind = CASE_ACCOUNT;
 		struct facts f = facts_of_desk(d);
+		f.employer_barred = action == EMPLOYER_REINSTATE;
 		f.request = &request;
 		f.form = &form;
 		f.submission = &submission;
+		f.claim = &claim;
+		f.help_case = &one;
+		f.subject = &subject;
 		f.employer = employers[THROUGH_ACTIVE];
 		f.for_himself = true;
 		f.authenticated_at = NOW;
@@ -1093,8 +1350,8 @@ static void every_action_is_permitted_on_some_facts(void **unused)
 		/* And on none of them for somebody without an account, or with one that was disabled. */
 		f.actor = NULL;
 		assert_int_equal(judge((enum action)action, &f, &p, 1).why, NOT_AUTHENTICATED);
-		f.actor = &me;
-		me.state = STATE_DISABLED;
+		f.actor = me;
+		me->state = STATE_DISABLED;
 		assert_int_equal(judge((enum action)action, &f, &p, 1).why, ACCOUNT_NOT_ACTIVE);
 	}
 }
@@ -1134,6 +1391,10 @@ int main(void)
 		cmocka_unit_test(decisions_on_associations_are_judged_as_the_rule_says),
 		cmocka_unit_test(decisions_on_consents_are_judged_as_the_rule_says),
 		cmocka_unit_test(the_desks_are_judged_as_the_rule_says),
+		cmocka_unit_test(claims_are_judged_as_the_rule_says),
+		cmocka_unit_test(organizations_are_judged_as_the_rule_says),
+		cmocka_unit_test(accounts_are_judged_as_the_rule_says),
+		cmocka_unit_test(cases_are_judged_as_the_rule_says),
 		cmocka_unit_test(no_action_is_permitted_on_facts_that_are_not_there),
 		cmocka_unit_test(every_action_is_permitted_on_some_facts),
 	};

@@ -56,7 +56,7 @@ static int open_house(void **unused)
 	assert_int_equal(
 	    forms_open(w.arena, arena_printf(w.arena, "%s/conf/forms", top != NULL ? top : "."), &w.forms).code, OK);
 	assert_int_equal(replica_open_alone(&w.replica).code, OK);
-	assert_int_equal(flow_open(&settings, w.replica, w.dir, NULL, w.audit, w.forms, &w.flow).code, OK);
+	assert_int_equal(flow_open(&settings, w.replica, w.dir, NULL, w.audit, w.forms, NULL, &w.flow).code, OK);
 	w.teller.listener = replica_listener(w.replica);
 	w.caller = (struct caller){ .request_id = "r-1", .address = "192.0.2.1", .application = "portal" };
 	tell_sample_world(&w.teller);
@@ -341,6 +341,8 @@ static void other_actions_are_asked_of_their_resources(void **unused)
 		{ "the AO asks to bar an employer",
 		    Q("rivera", EMPLOYER_REVOCATION_REQUEST, "provider", "lakeside", "meridian"), REASON_OK,
 		    REASON_OK },
+		{ "nobody is let in again who is in", Q("desk1", EMPLOYER_REINSTATE, "provider", "lakeside", "meridian"),
+		    ALREADY_DECIDED, ALREADY_DECIDED },
 		{ "an auditor reads", Q("audit1", AUDIT_READ, NULL, NULL), REASON_OK, REASON_OK },
 		{ "others do not", Q("desk1", AUDIT_READ, NULL, NULL), NOT_AUDITOR, NOT_AUDITOR },
 	};
@@ -349,6 +351,129 @@ static void other_actions_are_asked_of_their_resources(void **unused)
 	tell_more();
 	for (size_t i = 0; i < COUNT(rows); i++)
 		expect(rows[i].name, &rows[i].q, rows[i].real, rows[i].told);
+}
+
+static void tell_desk_matters(void)
+{
+	static const struct { const char *id, *provider, *user; } claims[] = {
+		{ "m-outsider", "northgate", "outsider" }, { "m-okafor", "lakeside", "okafor" },
+		{ "m-desk1", "northgate", "desk1" }, { "m-off", "northgate", "off" },
+	};
+
+	tell_more();
+	tell(&w.teller, (struct entry){ .kind = KIND_PERSON, .id = "off", .state = STATE_DISABLED });
+	tell(&w.teller, (struct entry){ .kind = KIND_PERSON, .id = "gone", .state = STATE_REMOVED });
+	tell(&w.teller, (struct entry){ .kind = KIND_PERSON, .id = "leaver", .state = STATE_ACTIVE,
+		.leaving = (const char *const[]){ "meridian", NULL } });
+	tell_association(&w.teller, "a-leaver-meridian", "leaver", "meridian", STATE_APPROVED);
+	tell_association(&w.teller, "a-leaver-harbor", "leaver", "harbor", STATE_PENDING);
+	for (size_t i = 0; i < COUNT(claims); i++)
+		tell(&w.teller, (struct entry){ .kind = KIND_CLAIM, .id = claims[i].id, .provider = claims[i].provider,
+			.user = claims[i].user, .state = STATE_SUBMITTED });
+	tell(&w.teller, (struct entry){ .kind = KIND_CASE, .id = "h-revocation", .user = "rivera", .provider = "lakeside",
+		.employer = "meridian", .state = STATE_SUBMITTED, .case_kind = CASE_REVOCATION });
+	tell(&w.teller, (struct entry){ .kind = KIND_CASE, .id = "h-account", .user = "silva", .state = STATE_SUBMITTED,
+		.case_kind = CASE_ACCOUNT });
+	tell(&w.teller, (struct entry){ .kind = KIND_ORGANIZATION, .id = "begun", .state = STATE_REGISTERED,
+		.provider_kind = PROVIDER_ORGANIZATION, .requested_by = "outsider" });
+	tell(&w.teller, (struct entry){ .kind = KIND_ORGANIZATION, .id = "halted", .state = STATE_SUSPENDED,
+		.provider_kind = PROVIDER_ORGANIZATION, .official = "off" });
+	tell(&w.teller, (struct entry){ .kind = KIND_ORGANIZATION, .id = "strict", .state = STATE_ACTIVE,
+		.provider_kind = PROVIDER_ORGANIZATION, .official = "rivera",
+		.barred = (const char *const[]){ "harbor", NULL } });
+	tell(&w.teller, (struct entry){ .kind = KIND_ASSOCIATION, .id = "a-strict", .user = "chen", .employer = "harbor",
+		.provider = "strict", .state = STATE_PENDING });
+	tell(&w.teller, (struct entry){ .kind = KIND_CONSENT, .id = "c-strict", .employer = "harbor", .provider = "strict",
+		.state = STATE_SIGNED });
+}
+
+static void what_is_between_people_and_the_help_desk_is_decided_and_hidden(void **unused)
+{
+	static const struct {
+		const char *name;
+		struct question q;
+		enum reason real, told;
+	} rows[] = {
+		{ "one claims a seat", Q("outsider", CLAIM_SUBMIT, "provider", "northgate"), REASON_OK, REASON_OK },
+		{ "but not an employer's", Q("outsider", CLAIM_SUBMIT, "provider", "meridian"), NOT_FOUND, NOT_FOUND },
+		{ "nor one's own", Q("rivera", CLAIM_SUBMIT, "provider", "lakeside"), AO_ALREADY_EXISTS,
+		    AO_ALREADY_EXISTS },
+		{ "one withdraws one's claim", Q("outsider", CLAIM_WITHDRAW, "claim", "m-outsider"), REASON_OK, REASON_OK },
+		{ "the claimant is told why he does not approve it", Q("outsider", CLAIM_APPROVE, "claim", "m-outsider"),
+		    NOT_HELP_DESK, NOT_HELP_DESK },
+		{ "an associate learns nothing of a claim", Q("chen", CLAIM_WITHDRAW, "claim", "m-okafor"), OWN_REQUEST,
+		    NOT_FOUND },
+		{ "nor the AO whom it would replace", Q("rivera", CLAIM_APPROVE, "claim", "m-okafor"), NOT_HELP_DESK,
+		    NOT_FOUND },
+		{ "nor of none", Q("chen", CLAIM_WITHDRAW, "claim", "m-none"), NOT_FOUND, NOT_FOUND },
+		{ "the help desk learns whose it is", Q("desk1", CLAIM_WITHDRAW, "claim", "m-okafor"), OWN_REQUEST,
+		    OWN_REQUEST },
+		{ "and approves", Q("desk1", CLAIM_APPROVE, "claim", "m-outsider"), REASON_OK, REASON_OK },
+		{ "not its own", Q("desk1", CLAIM_APPROVE, "claim", "m-desk1"), CONFLICT_OF_INTEREST,
+		    CONFLICT_OF_INTEREST },
+		{ "not as an associate of the organization", Q("desk2", CLAIM_REJECT, "claim", "m-okafor"),
+		    CONFLICT_OF_INTEREST, CONFLICT_OF_INTEREST },
+		{ "not for a disabled account", Q("desk1", CLAIM_APPROVE, "claim", "m-off"), ACCOUNT_NOT_ACTIVE,
+		    ACCOUNT_NOT_ACTIVE },
+		{ "nor where there is an AO", Q("desk1", CLAIM_APPROVE, "claim", "m-okafor"), AO_ALREADY_EXISTS,
+		    AO_ALREADY_EXISTS },
+		{ "whom it replaces", Q("desk1", CLAIM_REPLACE, "claim", "m-okafor"), REASON_OK, REASON_OK },
+
+		{ "who has registered an organization describes it", Q("outsider", ORG_UPDATE, "provider", "begun"),
+		    REASON_OK, REASON_OK },
+		{ "an associate does not", Q("chen", ORG_UPDATE, "provider", "lakeside"), NOT_AUTHORIZED_OFFICIAL,
+		    NOT_AUTHORIZED_OFFICIAL },
+		{ "an official without an account opens nothing", Q("desk1", ORG_VERIFY, "provider", "halted"),
+		    ACCOUNT_NOT_ACTIVE, ACCOUNT_NOT_ACTIVE },
+		{ "the help desk closes", Q("desk1", ORG_CLOSE, "provider", "halted"), REASON_OK, REASON_OK },
+
+		{ "an account of NPPES", Q("desk1", ACCOUNT_RESET, "user", "patel"), MANAGED_ELSEWHERE, MANAGED_ELSEWHERE },
+		{ "an account that is not", Q("desk1", ACCOUNT_UNLOCK, "user", "nobody"), NOT_FOUND, NOT_FOUND },
+		{ "of which others learn nothing", Q("chen", ACCOUNT_UNLOCK, "user", "nobody"), NOT_HELP_DESK,
+		    NOT_HELP_DESK },
+		{ "a disabled account", Q("desk1", ACCOUNT_ENABLE, "user", "off"), REASON_OK, REASON_OK },
+		{ "a removed one", Q("desk1", ACCOUNT_FRAUD, "user", "gone"), ALREADY_DECIDED, ALREADY_DECIDED },
+
+		{ "anybody leaves", Q("okafor", EMPLOYER_LEAVE, "provider", "meridian"), REASON_OK, REASON_OK },
+		{ "what there is", Q("okafor", EMPLOYER_LEAVE, "provider", "nowhere"), NOT_FOUND, NOT_FOUND },
+		{ "who leaves has no path any more", Q("leaver", RECORD_VIEW, "record", "O20240115000001", "meridian"),
+		    ASSOCIATION_ENDED, NOT_FOUND },
+		{ "and asks for none before he has left",
+		    Q("leaver", ASSOCIATION_REQUEST, "provider", "lakeside", "meridian"), ALREADY_DECIDED,
+		    ALREADY_DECIDED },
+		{ "but for another", Q("leaver", ASSOCIATION_REQUEST, "provider", "lakeside", "lakeside"), REASON_OK,
+		    REASON_OK },
+		{ "his request through another is approved",
+		    Q("rivera", ASSOCIATION_APPROVE, "association", "a-leaver-harbor"), REASON_OK, REASON_OK },
+		{ "not one through a barred employer", Q("rivera", ASSOCIATION_APPROVE, "association", "a-strict"),
+		    EMPLOYER_BARRED, EMPLOYER_BARRED },
+		{ "nor a consent", Q("desk1", CONSENT_APPROVE, "consent", "c-strict"), EMPLOYER_BARRED, EMPLOYER_BARRED },
+		{ "nor is one prepared", Q("rivera", CONSENT_PREPARE, "provider", "strict", "harbor"), EMPLOYER_BARRED,
+		    EMPLOYER_BARRED },
+
+		{ "the help desk revokes", Q("desk1", EMPLOYER_REVOCATION_EXECUTE, "case", "h-revocation"), REASON_OK,
+		    REASON_OK },
+		{ "not as an associate", Q("desk2", EMPLOYER_REVOCATION_DECLINE, "case", "h-revocation"),
+		    CONFLICT_OF_INTEREST, CONFLICT_OF_INTEREST },
+		{ "not what is none", Q("desk1", EMPLOYER_REVOCATION_EXECUTE, "case", "h-account"), NOT_FOUND, NOT_FOUND },
+		{ "the AO is told why he may not", Q("rivera", EMPLOYER_REVOCATION_EXECUTE, "case", "h-revocation"),
+		    NOT_HELP_DESK, NOT_HELP_DESK },
+		{ "an associate learns nothing of it", Q("chen", EMPLOYER_REVOCATION_EXECUTE, "case", "h-revocation"),
+		    NOT_HELP_DESK, NOT_FOUND },
+		{ "nor a stranger", Q("outsider", CASE_CLOSE, "case", "h-account"), NOT_HELP_DESK, NOT_FOUND },
+		{ "the help desk closes a case", Q("desk1", CASE_CLOSE, "case", "h-account"), REASON_OK, REASON_OK },
+		{ "and reads its queue", Q("desk1", QUEUE_READ, NULL, NULL), REASON_OK, REASON_OK },
+		{ "others do not", Q("audit1", QUEUE_READ, NULL, NULL), NOT_HELP_DESK, NOT_HELP_DESK },
+	};
+
+	(void)unused;
+	tell_desk_matters();
+	for (size_t i = 0; i < COUNT(rows); i++)
+		expect(rows[i].name, &rows[i].q, rows[i].real, rows[i].told);
+	tell(&w.teller, (struct entry){ .kind = KIND_PERSON, .id = "leaver", .state = STATE_ACTIVE,
+		.leaving = (const char *const[]){ "harbor", NULL } });
+	expect("leaves the other", &(struct question)Q("rivera", ASSOCIATION_APPROVE, "association", "a-leaver-harbor"),
+	    ALREADY_DECIDED, ALREADY_DECIDED);
 }
 
 static void what_cannot_be_asked_is_no_permit(void **unused)
@@ -396,7 +521,7 @@ static void nothing_is_permitted_before_the_first_load(void **unused)
 
 	(void)unused;
 	assert_int_equal(replica_open_alone(&empty).code, OK);
-	assert_int_equal(flow_open(&settings, empty, w.dir, NULL, w.audit, w.forms, &flow).code, OK);
+	assert_int_equal(flow_open(&settings, empty, w.dir, NULL, w.audit, w.forms, NULL, &flow).code, OK);
 	assert_int_equal(
 	    flow_decide(w.arena, flow, &w.caller, &(struct question)Q("chen", RECORD_VIEW, "record", "O20240115000001"),
 		&answer, &real, NULL)
@@ -473,6 +598,19 @@ static void an_explanation_tells_all_paths_and_one_without_entries_if_there_is_n
 	assert_false(c->holds);
 	assert_string_equal(c->dn, "cn=auditors,ou=roles,dc=scf,dc=example");
 
+	tell_desk_matters();
+	static const struct { enum action action; const char *kind, *id, *clause, *dn; } rests[] = {
+		{ CLAIM_APPROVE, "claim", "m-okafor", "claim submitted",
+		    "scfClaimId=m-okafor,ou=claims,scfOrgId=lakeside,ou=organizations,dc=scf,dc=example" },
+		{ CLAIM_APPROVE, "claim", "m-okafor", "claimant's account active", "uid=okafor,ou=people,dc=scf,dc=example" },
+		{ CASE_CLOSE, "case", "h-account", "case open", "scfCaseId=h-account,ou=cases,dc=scf,dc=example" },
+		{ ACCOUNT_ENABLE, "user", "off", "that account disabled", "uid=off,ou=people,dc=scf,dc=example" },
+	};
+	for (size_t i = 0; i < COUNT(rests); i++) {
+		d = ask(&(struct question){ "desk1", rests[i].action, rests[i].kind, rests[i].id, .explain = true });
+		assert_string_equal(clause_of(&d.explanation.paths[0], rests[i].clause)->dn, rests[i].dn);
+	}
+
 	d = ask(&(struct question)Q("chen", RECORD_VIEW, "record", "O20240115000001"));
 	assert_int_equal(d.explanation.count, 0);
 }
@@ -542,6 +680,7 @@ int main(void)
 		TEST(acting_for_an_employer_counts_only_the_paths_through_it),
 		TEST(a_change_in_the_directory_changes_the_next_decision),
 		TEST(other_actions_are_asked_of_their_resources),
+		TEST(what_is_between_people_and_the_help_desk_is_decided_and_hidden),
 		TEST(what_cannot_be_asked_is_no_permit),
 		TEST(a_replica_that_is_not_there_yet_or_not_far_enough_is_stale),
 		TEST(nothing_is_permitted_before_the_first_load),

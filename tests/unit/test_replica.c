@@ -106,9 +106,19 @@ static bool stop_at_once(void *self, const struct record *r)
 	return false;
 }
 
+static bool count_of_lakeside(void *self, const struct association *a)
+{
+	*(int *)self += a->state == STATE_APPROVED;
+	return false;
+}
+
+#define OF_EACH 13
+
 static void tell_one_of_each(const struct dir_listener *l)
 {
-	tell(l, 1, PERSON("chen"));
+	tell(l, 1, (struct entry){ .kind = KIND_PERSON, .id = "chen", .state = STATE_ACTIVE, .realm = REALM_NPPES,
+		.signed_in_at = 86400, .second_factor = true,
+		.leaving = (const char *const[]){ "meridian", "harbor", NULL } });
 	tell(l, 2, BARRING("lakeside", "rivera", "zeta", "harbor", "alpha"));
 	tell(l, 3, ASSOCIATION("a1", "chen", "lakeside", "lakeside", STATE_APPROVED));
 	tell(l, 4, CONSENT("c1", "lakeside", "lakeside", STATE_APPROVED));
@@ -123,6 +133,12 @@ static void tell_one_of_each(const struct dir_listener *l)
 		.secret_digests = (const char *const[]){ D1, D2, NULL },
 		.certificate_digests = (const char *const[]){ D3, NULL } });
 	tell(l, 10, (struct entry){ .kind = KIND_APPLICATION, .id = "other", .state = STATE_ACTIVE });
+	tell(l, 11, (struct entry){ .kind = KIND_CLAIM, .id = "m1", .provider = "lakeside", .user = "okafor",
+		.state = STATE_SUBMITTED });
+	tell(l, 12, (struct entry){ .kind = KIND_CASE, .id = "h1", .provider = "lakeside", .employer = "harbor",
+		.user = "rivera", .state = STATE_SUBMITTED, .case_kind = CASE_REVOCATION });
+	tell(l, 13, (struct entry){ .kind = KIND_CASE, .id = "h2", .user = "chen", .state = STATE_EXECUTED,
+		.case_kind = CASE_ACCOUNT });
 }
 
 static void every_kind_is_found_by_its_names(void **state)
@@ -145,6 +161,20 @@ static void every_kind_is_found_by_its_names(void **state)
 		assert_string_equal(replica_org_id(&v, lakeside->no), "lakeside");
 		assert_int_equal(lakeside->barred_count, 3);
 		assert_string_equal(replica_uid(&v, lakeside->official), "rivera");
+
+		assert_true(chen->second_factor && chen->realm == REALM_NPPES && chen->signed_in_at == 86400);
+		assert_int_equal(chen->leaving_count, 2);
+		assert_true(chen->leaving[0] < chen->leaving[1]);
+
+		const struct claim *claim = replica_claim(&v, "m1");
+		assert_int_equal(claim->provider, lakeside->no);
+		assert_string_equal(replica_uid(&v, claim->user), "okafor");
+		assert_null(replica_claim(&v, "h1"));
+		const struct help_case *h = replica_case(&v, "h1");
+		assert_true(h->kind == CASE_REVOCATION && h->provider == lakeside->no && h->state == STATE_SUBMITTED);
+		assert_string_equal(replica_org_id(&v, h->employer), "harbor");
+		h = replica_case(&v, "h2");
+		assert_true(h->user == chen->no && h->provider == 0 && h->employer == 0);
 
 		const struct association *a = replica_association(&v, "a1");
 		assert_int_equal(a->user, chen->no);
@@ -179,6 +209,10 @@ static void every_kind_is_found_by_its_names(void **state)
 		replica_records_of(&v, lakeside->no, count_record, &records);
 		replica_records_of(&v, lakeside->no, stop_at_once, &one);
 		replica_sessions_of(&v, chen->no, count_session, &sessions);
+		int of_chen = 0;
+		replica_associations_of(&v, chen->no, count_of_lakeside, &of_chen);
+		replica_associations_of(&v, 0, count_of_lakeside, &of_chen);
+		assert_int_equal(of_chen, 1);
 		replica_each_association(&v, count_association, &associations);
 		replica_each_consent(&v, count_consent, &consents);
 		assert_true(records == 2 && one == 1 && sessions == 1 && associations == 1 && consents == 1);
@@ -441,9 +475,9 @@ static void what_is_gone_is_found_nowhere(void **state)
 	tell_one_of_each(&l);
 	told(&l);
 	tell_gone(&l, 999);
-	for (uint32_t i = 1; i <= 10; i++)
+	for (uint32_t i = 1; i <= OF_EACH; i++)
 		tell_gone(&l, i);
-	for (uint32_t i = 1; i <= 10; i++)
+	for (uint32_t i = 1; i <= OF_EACH; i++)
 		tell_gone(&l, i); /* twice is no harm */
 	replica_status(r, &status);
 	assert_int_equal(status.entries, 0);
@@ -474,6 +508,42 @@ static unsigned roles_of(struct replica *r, const char *uid)
 	WITH_REPLICA(v, r)
 		roles = replica_person(&v, uid)->roles;
 	return roles;
+}
+
+static bool is_official(struct replica *r, const char *uid)
+{
+	bool is = false;
+
+	WITH_REPLICA(v, r)
+		is = replica_is_official(&v, replica_person(&v, uid)->no);
+	return is;
+}
+
+static void an_official_is_one_while_any_organization_says_so(void **state)
+{
+	(void)state;
+	struct dir_listener l;
+	struct replica *r = open_told(&l);
+
+	tell(&l, 1, PERSON("rivera"));
+	tell(&l, 2, ORGANIZATION("one", "rivera"));
+	tell(&l, 3, ORGANIZATION("two", "rivera"));
+	tell(&l, 4, PERSON("chen"));
+	told(&l);
+	assert_true(is_official(r, "rivera"));
+	assert_false(is_official(r, "chen"));
+	tell(&l, 2, ORGANIZATION("one", "chen"));
+	assert_true(is_official(r, "rivera"));
+	assert_true(is_official(r, "chen"));
+	tell(&l, 3, BARRING("two", "rivera", "one")); /* another change keeps him */
+	assert_true(is_official(r, "rivera"));
+	tell(&l, 3, ORGANIZATION("two", NULL));
+	assert_false(is_official(r, "rivera"));
+	tell_gone(&l, 2);
+	assert_false(is_official(r, "chen"));
+	tell(&l, 2, ORGANIZATION("one", "rivera"));
+	assert_true(is_official(r, "rivera"));
+	replica_close(r);
 }
 
 static void roles_are_bits_of_people_whichever_comes_first(void **state)
@@ -567,7 +637,7 @@ static void what_is_not_understood_grants_nothing_and_is_listed(void **state)
 	assert_string_equal(m[1].dn, "uid=z");
 	replica_status(r, &status);
 	assert_int_equal(status.misfits, 2);
-	assert_int_equal(status.entries, 10);
+	assert_int_equal(status.entries, OF_EACH);
 	arena_close(a);
 	replica_close(r);
 }
@@ -763,7 +833,7 @@ static void a_reload_that_broke_off_changes_nothing(void **state)
 	tell_one_of_each(&l);
 	told(&l);
 	replica_status(r, &status);
-	assert_int_equal(status.entries, 10);
+	assert_int_equal(status.entries, OF_EACH);
 	assert_int_equal(status.reloads, 1);
 	replica_close(r);
 }
@@ -925,6 +995,7 @@ int main(void)
 		cmocka_unit_test(a_change_replaces_and_what_has_moved_is_only_where_it_is),
 		cmocka_unit_test(what_is_gone_is_found_nowhere),
 		cmocka_unit_test(roles_are_bits_of_people_whichever_comes_first),
+		cmocka_unit_test(an_official_is_one_while_any_organization_says_so),
 		cmocka_unit_test(what_is_not_understood_grants_nothing_and_is_listed),
 		cmocka_unit_test(incomplete_entries_are_misfits),
 		cmocka_unit_test(of_two_with_one_id_the_later_is_a_misfit),

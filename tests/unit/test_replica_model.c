@@ -100,7 +100,7 @@ static enum state any_state(enum kind kind)
 static struct seat any_seat(void)
 {
 	static const enum kind often[] = { KIND_ASSOCIATION, KIND_CONSENT, KIND_ASSOCIATION, KIND_CONSENT, KIND_RECORD,
-		KIND_SESSION, KIND_PERSON, KIND_ORGANIZATION, KIND_SUBMISSION, KIND_ROLE, KIND_APPLICATION };
+		KIND_SESSION, KIND_PERSON, KIND_ORGANIZATION, KIND_SUBMISSION, KIND_ROLE, KIND_APPLICATION, KIND_CLAIM, KIND_CASE };
 	struct seat s = { .sit = HELD, .kind = often[chance(COUNT(often))] };
 
 	s.state = any_state(s.kind);
@@ -119,7 +119,8 @@ static void tell_seat(const struct dir_listener *l, uint32_t no, const struct se
 	const char *barred[ORGS + 1] = { NULL }, *members[UIDS + 1] = { NULL }, *secret[2] = { NULL };
 	struct entry e = { .kind = s->kind, .id = id_text(s->kind, s->id), .state = s->state, .user = uids[s->user],
 		.employer = orgs[s->employer], .provider = orgs[s->provider], .barred = barred, .members = members,
-		.secret_digests = secret, .provider_kind = PROVIDER_ORGANIZATION };
+		.secret_digests = secret, .provider_kind = PROVIDER_ORGANIZATION, .leaving = barred,
+		.requested_by = uids[s->user], .case_kind = CASE_ACCOUNT, .second_factor = s->members & 1 };
 
 	for (uint32_t i = 0, count = 0; i < ORGS; i++)
 		if (s->barred >> i & 1)
@@ -156,22 +157,27 @@ static void compare_entries(const struct view *v)
 	for (uint32_t i = 0; i < IDS; i++) {
 		const struct seat *a = holder(KIND_ASSOCIATION, i), *c = holder(KIND_CONSENT, i), *r = holder(KIND_RECORD, i);
 		const struct seat *u = holder(KIND_SUBMISSION, i), *n = holder(KIND_SESSION, i), *p = holder(KIND_APPLICATION, i);
+		const struct seat *m = holder(KIND_CLAIM, i), *h = holder(KIND_CASE, i);
 		const struct association *ra = replica_association(v, id_text(KIND_ASSOCIATION, i));
 		const struct consent *rc = replica_consent(v, id_text(KIND_CONSENT, i));
 		const struct record *rr = replica_record(v, id_text(KIND_RECORD, i));
 		const struct submission *ru = replica_submission(v, id_text(KIND_SUBMISSION, i));
 		const struct application *rp = replica_application(v, id_text(KIND_APPLICATION, i));
+		const struct claim *rm = replica_claim(v, id_text(KIND_CLAIM, i));
+		const struct help_case *rh = replica_case(v, id_text(KIND_CASE, i));
 		unsigned char digest[32] = { [31] = (unsigned char)i };
 		const struct session *rn = replica_session(v, digest);
 
-		AGREE(!a == !ra && !c == !rc && !r == !rr && !u == !ru && !n == !rn && !p == !rp);
+		AGREE(!a == !ra && !c == !rc && !r == !rr && !u == !ru && !n == !rn && !p == !rp && !m == !rm && !h == !rh);
+		AGREE(!m || (rm->state == m->state && strcmp(replica_uid(v, rm->user), uids[m->user]) == 0));
+		AGREE(!h || (rh->state == h->state && strcmp(replica_org_id(v, rh->provider), orgs[h->provider]) == 0));
 		AGREE(!a || (ra->state == a->state && strcmp(replica_uid(v, ra->user), uids[a->user]) == 0));
 		AGREE(!a || strcmp(replica_org_id(v, ra->employer), orgs[a->employer]) == 0);
 		AGREE(!a || strcmp(replica_org_id(v, ra->provider), orgs[a->provider]) == 0);
 		AGREE(!c || (rc->state == c->state && strcmp(replica_org_id(v, rc->employer), orgs[c->employer]) == 0));
 		AGREE(!r || strcmp(replica_org_id(v, rr->provider), orgs[r->provider]) == 0);
 		AGREE(!u || (ru->state == u->state && strcmp(replica_uid(v, ru->user), uids[u->user]) == 0));
-		AGREE(!n || strcmp(replica_uid(v, rn->user), uids[n->user]) == 0);
+		AGREE(!n || (strcmp(replica_uid(v, rn->user), uids[n->user]) == 0 && rn->second_factor == (n->members & 1)));
 	}
 }
 
@@ -189,6 +195,22 @@ static bool count_session(void *self, const struct session *s)
 	return true;
 }
 
+static bool sum_association(void *self, const struct association *a)
+{
+	*(uint64_t *)self += strtoull(a->id + 3, NULL, 10) * 0x9e3779b97f4a7c15u + 1;
+	return true;
+}
+
+static uint64_t model_associations(uint32_t user)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < SEATS; i++)
+		if (seats[i].sit == HELD && seats[i].kind == KIND_ASSOCIATION && seats[i].user == user)
+			sum += seats[i].id * 0x9e3779b97f4a7c15u + 1;
+	return sum;
+}
+
 static uint32_t model_count(enum kind kind, uint32_t user, uint32_t provider)
 {
 	uint32_t count = 0;
@@ -197,6 +219,46 @@ static uint32_t model_count(enum kind kind, uint32_t user, uint32_t provider)
 		count += seats[i].sit == HELD && seats[i].kind == kind &&
 		    (kind == KIND_SESSION ? seats[i].user == user : seats[i].provider == provider);
 	return count;
+}
+
+static bool count_organization(void *self, const struct organization *o)
+{
+	*(uint32_t *)self += o->id != NULL;
+	return true;
+}
+
+static bool count_claim(void *self, const struct claim *c)
+{
+	*(uint32_t *)self += c->state != STATE_NONE;
+	return true;
+}
+
+static bool count_case(void *self, const struct help_case *c)
+{
+	*(uint32_t *)self += c->kind == CASE_ACCOUNT;
+	return true;
+}
+
+static bool count_submission(void *self, const struct submission *s)
+{
+	*(uint32_t *)self += s->state != STATE_NONE;
+	return true;
+}
+
+static void compare_walks(const struct view *v)
+{
+	uint32_t walked[4] = { 0 }, model[4] = { 0 };
+	static const enum kind kinds[] = { KIND_ORGANIZATION, KIND_CLAIM, KIND_CASE, KIND_SUBMISSION };
+
+	replica_each_organization(v, count_organization, &walked[0]);
+	replica_each_claim(v, count_claim, &walked[1]);
+	replica_each_case(v, count_case, &walked[2]);
+	replica_each_submission(v, count_submission, &walked[3]);
+	for (size_t i = 0; i < SEATS; i++)
+		for (size_t k = 0; k < COUNT(kinds); k++)
+			model[k] += seats[i].sit == HELD && seats[i].kind == kinds[k];
+	for (size_t k = 0; k < COUNT(kinds); k++)
+		AGREE(walked[k] == model[k]);
 }
 
 static void compare_people_and_organizations(const struct view *v)
@@ -212,6 +274,13 @@ static void compare_people_and_organizations(const struct view *v)
 		if (p) {
 			replica_sessions_of(v, p->no, count_session, &sessions);
 			AGREE(sessions == model_count(KIND_SESSION, i, 0));
+			uint64_t sum = 0;
+			replica_associations_of(v, p->no, sum_association, &sum);
+			AGREE(sum == model_associations(i));
+			AGREE(p->leaving_count == __builtin_popcount(s->barred) && p->second_factor == (s->members & 1));
+			for (uint32_t k = 0; k < p->leaving_count; k++)
+				AGREE(s->barred >> (replica_org_id(v, p->leaving[k])[1] - '0') & 1);
+			AGREE(strcmp(p->uid, uids[i]) == 0);
 		}
 		for (size_t k = 0; k < SEATS; k++)
 			with_secret += seats[k].sit == HELD && seats[k].kind == KIND_APPLICATION && seats[k].user == i;
@@ -227,6 +296,7 @@ static void compare_people_and_organizations(const struct view *v)
 		if (!o)
 			continue;
 		AGREE(strcmp(replica_uid(v, o->official), s->official < UIDS ? uids[s->official] : "") == 0);
+		AGREE(strcmp(replica_uid(v, o->registrant), uids[s->user]) == 0);
 		replica_records_of(v, o->no, count_record, &records);
 		AGREE(records == model_count(KIND_RECORD, 0, i));
 	}
@@ -310,6 +380,7 @@ static void compare(struct replica *r)
 		compare_entries(&v);
 		compare_people_and_organizations(&v);
 		compare_paths(&v);
+		compare_walks(&v);
 	}
 }
 
@@ -451,6 +522,9 @@ static const char *look(const struct view *v)
 	MUST(strcmp(verdict.path.tie->id, "a") == 0);
 
 	uint32_t sessions = 0, records = 0;
+	uint64_t sum = 0;
+	replica_associations_of(v, f.actor->no, sum_association, &sum);
+	MUST(sum > 0);
 	replica_sessions_of(v, f.actor->no, count_session, &sessions);
 	replica_records_of(v, r->provider, count_record, &records);
 	MUST(records >= 1 && records + sessions <= 300);

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -21,6 +22,7 @@ PERSON(disabled, .no = OKAFOR, .state = STATE_DISABLED);
 PERSON(removed, .no = OKAFOR, .state = STATE_REMOVED);
 PERSON(desk, .no = DESK, .state = STATE_ACTIVE, .roles = ROLE_HELP_DESK);
 PERSON(rivera_at_desk, .no = RIVERA, .state = STATE_ACTIVE, .roles = ROLE_HELP_DESK);
+PERSON(okafor_at_desk, .no = OKAFOR, .state = STATE_ACTIVE, .roles = ROLE_HELP_DESK);
 PERSON(auditor, .no = DESK, .state = STATE_ACTIVE, .roles = ROLE_AUDITOR);
 PERSON(processor, .no = DESK, .state = STATE_ACTIVE, .roles = ROLE_PROCESSOR);
 
@@ -31,6 +33,10 @@ ORGANIZATION(
     suspended, .no = LAKESIDE, .state = STATE_SUSPENDED, .provider_kind = PROVIDER_ORGANIZATION, .official = RIVERA);
 ORGANIZATION(closed, .no = LAKESIDE, .state = STATE_CLOSED, .provider_kind = PROVIDER_ORGANIZATION, .official = RIVERA);
 ORGANIZATION(northgate, .no = NORTHGATE, .state = STATE_REGISTERED, .provider_kind = PROVIDER_ORGANIZATION);
+ORGANIZATION(okafors, .no = NORTHGATE, .state = STATE_REGISTERED, .provider_kind = PROVIDER_ORGANIZATION,
+    .registrant = OKAFOR);
+ORGANIZATION(okafors_suspended, .no = NORTHGATE, .state = STATE_SUSPENDED, .provider_kind = PROVIDER_ORGANIZATION,
+    .registrant = OKAFOR);
 ORGANIZATION(practice, .no = PRACTICE, .state = STATE_ACTIVE, .provider_kind = PROVIDER_INDIVIDUAL, .official = PATEL);
 ORGANIZATION(meridian, .no = MERIDIAN, .state = STATE_ACTIVE, .is_employer = true);
 ORGANIZATION(dormant, .no = DORMANT, .state = STATE_SUSPENDED, .is_employer = true);
@@ -79,11 +85,27 @@ SUBMISSION(submitted, LAKESIDE, MERIDIAN, OKAFOR, STATE_SUBMITTED);
 SUBMISSION(accepted, LAKESIDE, MERIDIAN, OKAFOR, STATE_ACCEPTED);
 SUBMISSION(northgates, NORTHGATE, MERIDIAN, OKAFOR, STATE_DRAFT);
 
+#define CLAIM(symbol, at, who, in) static const struct claim symbol = { .provider = at, .user = who, .state = in }
+CLAIM(claim_to_empty, NORTHGATE, OKAFOR, STATE_SUBMITTED);
+CLAIM(claim_to_taken, LAKESIDE, OKAFOR, STATE_SUBMITTED);
+CLAIM(claim_of_rivera, LAKESIDE, RIVERA, STATE_SUBMITTED);
+CLAIM(claim_decided, LAKESIDE, OKAFOR, STATE_APPROVED);
+
+#define CASE(symbol, of, about, at, in) \
+	static const struct help_case symbol = { .kind = of, .user = about, .provider = at, .state = in }
+CASE(revocation, CASE_REVOCATION, RIVERA, LAKESIDE, STATE_SUBMITTED);
+CASE(executed, CASE_REVOCATION, RIVERA, LAKESIDE, STATE_EXECUTED);
+CASE(somebody_calls, CASE_ACCOUNT, OKAFOR, 0, STATE_SUBMITTED);
+CASE(desk_calls, CASE_ACCOUNT, DESK, 0, STATE_SUBMITTED);
+CASE(official_left, CASE_OFFICIAL_LEFT, RIVERA, LAKESIDE, STATE_SUBMITTED);
+
 #define NO_PATH { { NULL, NULL, NULL, false } }, 0
 #define VIA_MERIDIAN(tie, consent) { { &(tie), &meridian, &(consent), false } }, 1
 
 #define BY(who, at) { .now = 100, .actor = &(who), .provider = &(at) }
 #define BY_ON(who, at, ...) { .now = 100, .actor = &(who), .provider = &(at), __VA_ARGS__ }
+
+#define ABOUT(who, whom) { .now = 100, .actor = &(who), .subject = &(whom) }
 
 struct row {
 	const char *sentence;
@@ -209,12 +231,20 @@ static const struct row rows[] = {
 	    NO_ASSOCIATION },
 	{ "one's own is closed without a path", SUBMISSION_READ, BY_ON(okafor, lakeside, .submission = &own_draft),
 	    VIA_MERIDIAN(ended, open_consent), ASSOCIATION_ENDED },
+	{ "one's draft is thrown away", SUBMISSION_DELETE, BY_ON(okafor, lakeside, .submission = &own_draft),
+	    VIA_MERIDIAN(approved, revoked), REASON_OK },
+	{ "what was submitted is not", SUBMISSION_DELETE, BY_ON(okafor, lakeside, .submission = &submitted),
+	    VIA_MERIDIAN(approved, revoked), ALREADY_DECIDED },
 	{ "what was submitted is not changed", SUBMISSION_UPDATE, BY_ON(okafor, lakeside, .submission = &submitted),
 	    VIA_MERIDIAN(approved, open_consent), ALREADY_DECIDED },
 	{ "an accepted submission is a record, for its author as well", SUBMISSION_READ,
 	    BY_ON(okafor, lakeside, .submission = &accepted), VIA_MERIDIAN(approved, revoked), CONSENT_REVOKED },
 	{ "another provider's submission is not found", SUBMISSION_READ,
 	    BY_ON(okafor, lakeside, .submission = &northgates), VIA_MERIDIAN(approved, open_consent), NOT_FOUND },
+	{ "a processor reads what was submitted", SUBMISSION_REVIEW,
+	    BY_ON(processor, lakeside, .submission = &submitted), NO_PATH, REASON_OK },
+	{ "until it is decided", SUBMISSION_REVIEW, BY_ON(processor, lakeside, .submission = &accepted), NO_PATH,
+	    ALREADY_DECIDED },
 	{ "a processor accepts what was submitted", SUBMISSION_ACCEPT,
 	    BY_ON(processor, lakeside, .submission = &submitted), NO_PATH, REASON_OK },
 	{ "and returns it", SUBMISSION_RETURN, BY_ON(processor, lakeside, .submission = &submitted), NO_PATH,
@@ -238,6 +268,8 @@ static const struct row rows[] = {
 	{ "and once at a time", ASSOCIATION_REQUEST,
 	    BY_ON(okafor, lakeside, .employer = &meridian, .for_himself = true, .open_request = true), NO_PATH,
 	    ALREADY_DECIDED },
+	{ "with a provider, not with an employer alone", ASSOCIATION_REQUEST,
+	    BY_ON(okafor, meridian, .employer = &meridian, .for_himself = true), NO_PATH, NOT_FOUND },
 	{ "the Authorized Official approves", ASSOCIATION_APPROVE, BY_ON(rivera, lakeside, .request = &pending),
 	    NO_PATH, REASON_OK },
 	{ "or rejects", ASSOCIATION_REJECT, BY_ON(rivera, lakeside, .request = &pending), NO_PATH, REASON_OK },
@@ -251,6 +283,10 @@ static const struct row rows[] = {
 	    NO_PATH, ALREADY_DECIDED },
 	{ "an expired request is not approved, though no job has run", ASSOCIATION_APPROVE,
 	    BY_ON(rivera, lakeside, .request = &too_late), NO_PATH, ASSOCIATION_EXPIRED },
+	{ "nor one through an employer that was barred meanwhile", ASSOCIATION_APPROVE,
+	    BY_ON(rivera, lakeside, .request = &pending, .employer_barred = true), NO_PATH, EMPLOYER_BARRED },
+	{ "which is rejected all the same", ASSOCIATION_REJECT,
+	    BY_ON(rivera, lakeside, .request = &pending, .employer_barred = true), NO_PATH, REASON_OK },
 	{ "nobody approves his own request", ASSOCIATION_APPROVE, BY_ON(rivera, lakeside, .request = &riveras_own),
 	    NO_PATH, OWN_REQUEST },
 	{ "the help desk does it for the Authorized Official", ASSOCIATION_APPROVE,
@@ -280,6 +316,13 @@ static const struct row rows[] = {
 	    NO_PATH, ALREADY_DECIDED },
 	{ "what has expired is not cancelled", ASSOCIATION_CANCEL, BY_ON(okafor, lakeside, .request = &too_late),
 	    NO_PATH, ASSOCIATION_EXPIRED },
+	{ "a new Authorized Official confirms what his predecessor approved", ASSOCIATION_CONFIRM,
+	    BY_ON(rivera, lakeside, .request = &approved), NO_PATH, REASON_OK },
+	{ "not his own", ASSOCIATION_CONFIRM, BY_ON(rivera, lakeside, .request = &riveras), NO_PATH, OWN_REQUEST },
+	{ "nor what waits", ASSOCIATION_CONFIRM, BY_ON(rivera, lakeside, .request = &pending), NO_PATH,
+	    ALREADY_DECIDED },
+	{ "the help desk does not confirm", ASSOCIATION_CONFIRM, BY_ON(desk, lakeside, .request = &approved), NO_PATH,
+	    NOT_AUTHORIZED_OFFICIAL },
 
 	/* consents */
 	{ "the Authorized Official prepares a form", CONSENT_PREPARE, BY_ON(rivera, lakeside, .employer = &meridian),
@@ -287,6 +330,15 @@ static const struct row rows[] = {
 	{ "for an employer that there is", CONSENT_PREPARE, BY(rivera, lakeside), NO_PATH, NOT_FOUND },
 	{ "an associate prepares none", CONSENT_PREPARE, BY_ON(chen, lakeside, .employer = &meridian), NO_PATH,
 	    NOT_AUTHORIZED_OFFICIAL },
+	{ "nor for one that is barred", CONSENT_PREPARE,
+	    BY_ON(rivera, lakeside, .employer = &meridian, .employer_barred = true), NO_PATH, EMPLOYER_BARRED },
+	{ "a form that was signed on paper is received by the help desk", CONSENT_RECEIVE,
+	    BY_ON(desk, lakeside, .form = &prepared), NO_PATH, REASON_OK },
+	{ "once", CONSENT_RECEIVE, BY_ON(desk, lakeside, .form = &signed_form), NO_PATH, ALREADY_DECIDED },
+	{ "and by nobody else", CONSENT_RECEIVE, BY_ON(rivera, lakeside, .form = &prepared), NO_PATH, NOT_HELP_DESK },
+	{ "a new Authorized Official confirms a consent", CONSENT_CONFIRM,
+	    BY_ON(rivera, lakeside, .form = &open_consent), NO_PATH, REASON_OK },
+	{ "that there is", CONSENT_CONFIRM, BY_ON(rivera, lakeside, .form = &revoked), NO_PATH, ALREADY_DECIDED },
 	{ "signing needs a fresh password", CONSENT_SIGN,
 	    { .now = 1000, .actor = &rivera, .provider = &lakeside, .form = &prepared, .authenticated_at = 700,
 	    .recent = 300 }, NO_PATH, REAUTHENTICATION_REQUIRED },
@@ -308,6 +360,8 @@ static const struct row rows[] = {
 	    NO_PATH, REASON_OK },
 	{ "not one that has run out", CONSENT_APPROVE, BY_ON(desk, lakeside, .form = &signed_lapsed), NO_PATH,
 	    CONSENT_EXPIRED },
+	{ "not one to an employer that was barred meanwhile", CONSENT_APPROVE,
+	    BY_ON(desk, lakeside, .form = &signed_form, .employer_barred = true), NO_PATH, EMPLOYER_BARRED },
 	{ "not one that is not signed", CONSENT_APPROVE, BY_ON(desk, lakeside, .form = &prepared), NO_PATH,
 	    ALREADY_DECIDED },
 	{ "nobody else approves it", CONSENT_APPROVE, BY_ON(rivera, lakeside, .form = &signed_form), NO_PATH,
@@ -320,30 +374,115 @@ static const struct row rows[] = {
 	{ "once", CONSENT_REVOKE, BY_ON(desk, lakeside, .form = &revoked), NO_PATH, ALREADY_DECIDED },
 
 	/* the help desk's other work */
-	{ "the help desk approves a claim to an empty seat", CLAIM_APPROVE, BY(desk, northgate), NO_PATH, REASON_OK },
-	{ "there is one Authorized Official at most", CLAIM_APPROVE, BY(desk, lakeside), NO_PATH, AO_ALREADY_EXISTS },
-	{ "a claim may be rejected all the same", CLAIM_REJECT, BY(desk, lakeside), NO_PATH, REASON_OK },
-	{ "a closed organization stays closed", CLAIM_APPROVE, BY(desk, closed), NO_PATH, ORGANIZATION_NOT_ACTIVE },
+	{ "one claims a seat that is empty", CLAIM_SUBMIT, BY(okafor, northgate), NO_PATH, REASON_OK },
+	{ "or one that is taken", CLAIM_SUBMIT, BY(okafor, lakeside), NO_PATH, REASON_OK },
+	{ "but not one's own", CLAIM_SUBMIT, BY(rivera, lakeside), NO_PATH, AO_ALREADY_EXISTS },
+	{ "nor a practitioner's", CLAIM_SUBMIT, BY(okafor, practice), NO_PATH, NOT_FOUND },
+	{ "nor an employer's", CLAIM_SUBMIT, BY(okafor, meridian), NO_PATH, NOT_FOUND },
+	{ "a closed organization stays closed", CLAIM_SUBMIT, BY(okafor, closed), NO_PATH, ORGANIZATION_NOT_ACTIVE },
+	{ "one withdraws one's claim", CLAIM_WITHDRAW, BY_ON(okafor, northgate, .claim = &claim_to_empty), NO_PATH,
+	    REASON_OK },
+	{ "not another's", CLAIM_WITHDRAW, BY_ON(desk, northgate, .claim = &claim_to_empty), NO_PATH, OWN_REQUEST },
+	{ "not once it is decided", CLAIM_WITHDRAW, BY_ON(okafor, lakeside, .claim = &claim_decided), NO_PATH,
+	    ALREADY_DECIDED },
+	{ "the help desk approves a claim to an empty seat", CLAIM_APPROVE,
+	    BY_ON(desk, northgate, .claim = &claim_to_empty, .subject = &okafor), NO_PATH, REASON_OK },
+	{ "of somebody with an account", CLAIM_APPROVE,
+	    BY_ON(desk, northgate, .claim = &claim_to_empty, .subject = &disabled), NO_PATH, ACCOUNT_NOT_ACTIVE },
+	{ "not of itself", CLAIM_APPROVE,
+	    BY_ON(okafor_at_desk, northgate, .claim = &claim_to_empty, .subject = &okafor), NO_PATH,
+	    CONFLICT_OF_INTEREST },
+	{ "not to what it has registered itself", CLAIM_REJECT, BY_ON(okafor_at_desk, okafors), NO_PATH,
+	    CONFLICT_OF_INTEREST },
+	{ "not to another organization", CLAIM_APPROVE,
+	    BY_ON(desk, lakeside, .claim = &claim_to_empty, .subject = &okafor), NO_PATH, NOT_FOUND },
+	{ "there is one Authorized Official at most", CLAIM_APPROVE,
+	    BY_ON(desk, lakeside, .claim = &claim_to_taken, .subject = &okafor), NO_PATH, AO_ALREADY_EXISTS },
+	{ "who decides twice is told that it is decided", CLAIM_APPROVE,
+	    BY_ON(desk, lakeside, .claim = &claim_decided, .subject = &okafor), NO_PATH, ALREADY_DECIDED },
+	{ "he is replaced by name", CLAIM_REPLACE,
+	    BY_ON(desk, lakeside, .claim = &claim_to_taken, .subject = &okafor), NO_PATH, REASON_OK },
+	{ "not by himself", CLAIM_REPLACE,
+	    BY_ON(desk, lakeside, .claim = &claim_of_rivera, .subject = &rivera), NO_PATH, ALREADY_DECIDED },
+	{ "where there is none nobody is replaced", CLAIM_REPLACE,
+	    BY_ON(desk, northgate, .claim = &claim_to_empty, .subject = &okafor), NO_PATH, ALREADY_DECIDED },
+	{ "a claim may be rejected all the same", CLAIM_REJECT, BY_ON(desk, lakeside, .claim = &claim_to_taken),
+	    NO_PATH, REASON_OK },
+	{ "once", CLAIM_REJECT, BY_ON(desk, lakeside, .claim = &claim_decided), NO_PATH, ALREADY_DECIDED },
+	{ "the Authorized Official keeps the organization's data", ORG_UPDATE, BY(rivera, lakeside), NO_PATH,
+	    REASON_OK },
+	{ "before there is one, whoever registered it", ORG_UPDATE, BY(okafor, okafors), NO_PATH, REASON_OK },
+	{ "until the help desk has looked", ORG_UPDATE, BY(okafor, okafors_suspended), NO_PATH,
+	    NOT_AUTHORIZED_OFFICIAL },
+	{ "nobody else", ORG_UPDATE, BY(chen, okafors), NO_PATH, NOT_AUTHORIZED_OFFICIAL },
 	{ "a provider is not active without an Authorized Official", ORG_VERIFY, BY(desk, northgate), NO_PATH,
 	    NOT_AUTHORIZED_OFFICIAL },
+	{ "nor with one whose account was taken away", ORG_VERIFY, BY(desk, suspended), NO_PATH, ACCOUNT_NOT_ACTIVE },
+	{ "it is with another", ORG_VERIFY, BY_ON(desk, suspended, .subject = &rivera), NO_PATH, REASON_OK },
 	{ "an employer has none", ORG_VERIFY, BY(desk, new_employer), NO_PATH, REASON_OK },
 	{ "what is active was verified", ORG_VERIFY, BY(desk, lakeside), NO_PATH, ALREADY_DECIDED },
 	{ "the help desk suspends an organization", ORG_SUSPEND, BY(desk, lakeside), NO_PATH, REASON_OK },
 	{ "once", ORG_SUSPEND, BY(desk, suspended), NO_PATH, ALREADY_DECIDED },
-	{ "the help desk unlocks an account", ACCOUNT_UNLOCK, { .now = 100, .actor = &desk }, NO_PATH, REASON_OK },
-	{ "not its own", ACCOUNT_UNLOCK, { .now = 100, .actor = &desk, .involved = true }, NO_PATH,
-	    CONFLICT_OF_INTEREST },
-	{ "the help desk resets an account", ACCOUNT_RESET, { .now = 100, .actor = &desk }, NO_PATH, REASON_OK },
-	{ "an auditor resets no account", ACCOUNT_RESET, { .now = 100, .actor = &auditor }, NO_PATH, NOT_HELP_DESK },
-	{ "the help desk disables an account", ACCOUNT_DISABLE, { .now = 100, .actor = &desk }, NO_PATH, REASON_OK },
+	{ "the help desk closes an organization", ORG_CLOSE, BY(desk, suspended), NO_PATH, REASON_OK },
+	{ "for good", ORG_CLOSE, BY(desk, closed), NO_PATH, ALREADY_DECIDED },
+
+	{ "the help desk unlocks an account", ACCOUNT_UNLOCK, ABOUT(desk, okafor), NO_PATH, REASON_OK },
+	{ "that there is", ACCOUNT_UNLOCK, { .now = 100, .actor = &desk }, NO_PATH, NOT_FOUND },
+	{ "not its own", ACCOUNT_UNLOCK, ABOUT(desk, desk), NO_PATH, CONFLICT_OF_INTEREST },
+	{ "nor one that the flow knows it is part of", ACCOUNT_UNLOCK,
+	    { .now = 100, .actor = &desk, .subject = &okafor, .involved = true }, NO_PATH, CONFLICT_OF_INTEREST },
+	{ "nor one that was removed", ACCOUNT_UNLOCK, ABOUT(desk, removed), NO_PATH, ALREADY_DECIDED },
+	{ "a practitioner's password is kept elsewhere", ACCOUNT_UNLOCK, ABOUT(desk, patel), NO_PATH,
+	    MANAGED_ELSEWHERE },
+	{ "the help desk resets an account", ACCOUNT_RESET, ABOUT(desk, disabled), NO_PATH, REASON_OK },
+	{ "an auditor resets no account", ACCOUNT_RESET, ABOUT(auditor, okafor), NO_PATH, NOT_HELP_DESK },
+	{ "the help desk takes a second factor away", ACCOUNT_SECOND_FACTOR, ABOUT(desk, okafor), NO_PATH, REASON_OK },
+	{ "not a practitioner's", ACCOUNT_SECOND_FACTOR, ABOUT(desk, patel), NO_PATH, MANAGED_ELSEWHERE },
+	{ "the help desk disables an account", ACCOUNT_DISABLE, ABOUT(desk, patel), NO_PATH, REASON_OK },
+	{ "once", ACCOUNT_DISABLE, ABOUT(desk, disabled), NO_PATH, ALREADY_DECIDED },
+	{ "and enables it again", ACCOUNT_ENABLE, ABOUT(desk, disabled), NO_PATH, REASON_OK },
+	{ "not one that is active", ACCOUNT_ENABLE, ABOUT(desk, okafor), NO_PATH, ALREADY_DECIDED },
+	{ "what was disabled is removed", ACCOUNT_REMOVE, ABOUT(desk, disabled), NO_PATH, REASON_OK },
+	{ "nothing else is", ACCOUNT_REMOVE, ABOUT(desk, okafor), NO_PATH, ALREADY_DECIDED },
+	{ "fraud is stopped whatever the account", ACCOUNT_FRAUD, ABOUT(desk, disabled), NO_PATH, REASON_OK },
+	{ "that was not removed", ACCOUNT_FRAUD, ABOUT(desk, removed), NO_PATH, ALREADY_DECIDED },
+
+	{ "anybody leaves an employer", EMPLOYER_LEAVE, BY(okafor, meridian), NO_PATH, REASON_OK },
+	{ "a closed one, too", EMPLOYER_LEAVE, BY(okafor, closed), NO_PATH, REASON_OK },
+	{ "that there is", EMPLOYER_LEAVE, { .now = 100, .actor = &okafor }, NO_PATH, NOT_FOUND },
 	{ "the Authorized Official asks to revoke an employer", EMPLOYER_REVOCATION_REQUEST,
 	    BY_ON(rivera, lakeside, .employer = &meridian), NO_PATH, REASON_OK },
 	{ "an associate does not", EMPLOYER_REVOCATION_REQUEST, BY_ON(okafor, lakeside, .employer = &meridian),
 	    NO_PATH, NOT_AUTHORIZED_OFFICIAL },
-	{ "the help desk does it", EMPLOYER_REVOCATION_EXECUTE, BY_ON(desk, lakeside, .employer = &meridian), NO_PATH,
+	{ "the help desk does it", EMPLOYER_REVOCATION_EXECUTE, BY_ON(desk, lakeside, .help_case = &revocation), NO_PATH,
 	    REASON_OK },
+	{ "when the provider is suspended, too", EMPLOYER_REVOCATION_EXECUTE,
+	    BY_ON(desk, suspended, .help_case = &revocation), NO_PATH, REASON_OK },
+	{ "once", EMPLOYER_REVOCATION_EXECUTE, BY_ON(desk, lakeside, .help_case = &executed), NO_PATH,
+	    ALREADY_DECIDED },
 	{ "the Authorized Official does not do it himself", EMPLOYER_REVOCATION_EXECUTE,
-	    BY_ON(rivera, lakeside, .employer = &meridian), NO_PATH, NOT_HELP_DESK },
+	    BY_ON(rivera, lakeside, .help_case = &revocation), NO_PATH, NOT_HELP_DESK },
+	{ "the help desk may decline", EMPLOYER_REVOCATION_DECLINE, BY_ON(desk, lakeside, .help_case = &revocation),
+	    NO_PATH, REASON_OK },
+	{ "what is a revocation", EMPLOYER_REVOCATION_DECLINE, BY_ON(desk, lakeside, .help_case = &official_left),
+	    NO_PATH, NOT_FOUND },
+	{ "the help desk lets a barred employer in again", EMPLOYER_REINSTATE,
+	    BY_ON(desk, lakeside, .employer = &meridian, .employer_barred = true), NO_PATH, REASON_OK },
+	{ "one that is barred", EMPLOYER_REINSTATE, BY_ON(desk, lakeside, .employer = &meridian), NO_PATH, ALREADY_DECIDED },
+	{ "at a provider that is open", EMPLOYER_REINSTATE,
+	    BY_ON(desk, suspended, .employer = &meridian, .employer_barred = true), NO_PATH, ORGANIZATION_NOT_ACTIVE },
+	{ "the Authorized Official does not", EMPLOYER_REINSTATE,
+	    BY_ON(rivera, lakeside, .employer = &meridian, .employer_barred = true), NO_PATH, NOT_HELP_DESK },
+	{ "the help desk reads its queue", QUEUE_READ, { .now = 100, .actor = &desk }, NO_PATH, REASON_OK },
+	{ "auditors do not", QUEUE_READ, { .now = 100, .actor = &auditor }, NO_PATH, NOT_HELP_DESK },
+	{ "the help desk closes a case", CASE_CLOSE, { .now = 100, .actor = &desk, .help_case = &somebody_calls },
+	    NO_PATH, REASON_OK },
+	{ "one with an organization in it, too", CASE_CLOSE, BY_ON(desk, lakeside, .help_case = &official_left),
+	    NO_PATH, REASON_OK },
+	{ "not its own", CASE_CLOSE, { .now = 100, .actor = &desk, .help_case = &desk_calls }, NO_PATH,
+	    CONFLICT_OF_INTEREST },
+	{ "a revocation is executed or declined", CASE_CLOSE, BY_ON(desk, lakeside, .help_case = &revocation), NO_PATH,
+	    NOT_FOUND },
 
 	/* auditors */
 	{ "an auditor reads the audit log", AUDIT_READ, { .now = 100, .actor = &auditor }, NO_PATH, REASON_OK },
@@ -381,8 +520,7 @@ static void each_sentence_is_so(void **unused)
 static void the_sentences_cover_every_action_and_every_reason_of_the_rule(void **unused)
 {
 	/* These are given by other floors: sign-in, sessions, the replica, the directory. */
-	static const enum reason others[] = { SESSION_EXPIRED, MFA_REQUIRED, MANAGED_ELSEWHERE, STALE_DIRECTORY,
-		UNAVAILABLE };
+	static const enum reason others[] = { SESSION_EXPIRED, MFA_REQUIRED, STALE_DIRECTORY, UNAVAILABLE };
 	bool action[ACTIONS] = { false }, refused[ACTIONS] = { false }, reason[REASONS] = { false };
 
 	(void)unused;
@@ -394,7 +532,7 @@ static void the_sentences_cover_every_action_and_every_reason_of_the_rule(void *
 	}
 	for (int i = 0; i < ACTIONS; i++)
 		if (!action[i] || (!refused[i] && i != RECORD_UPDATE && i != RECORD_LIST && i != SUBMISSION_SUBMIT &&
-		    i != CONSENT_REJECT && i != CLAIM_REJECT && i != ACCOUNT_DISABLE && i != ACCESS_REVIEW))
+		    i != CONSENT_REJECT && i != ACCESS_REVIEW))
 			fail_msg("no sentence permits or refuses %s", action_word((enum action)i));
 	for (int i = 0; i < REASONS; i++)
 		if (!reason[i])
@@ -473,6 +611,43 @@ static void who_is_tied_to_the_provider_may_know_of_it(void **unused)
 	}
 }
 
+static void who_leaves_an_employer_has_nothing_through_it_any_more(void **unused)
+{
+	struct person *leaver = calloc(1, sizeof *leaver + sizeof leaver->leaving[0]);
+	struct facts f = { .now = 100, .actor = leaver, .provider = &lakeside, .employer = &meridian, .for_himself = true };
+	struct path open = { &approved, &meridian, &open_consent, false };
+	struct trial trial;
+
+	(void)unused;
+	assert_non_null(leaver);
+	*leaver = okafor;
+	for (int leaves = 0; leaves < 2; leaves++) {
+		leaver->leaving_count = 1;
+		leaver->leaving[0] = leaves ? MERIDIAN : DORMANT;
+		rule_open(&trial, RECORD_VIEW, &f);
+		rule_hear(&trial, &open);
+		struct verdict v = rule_close(&trial);
+		assert_int_equal(v.why, leaves ? ASSOCIATION_ENDED : REASON_OK);
+		assert_int_equal(v.tied, !leaves);
+		rule_open(&trial, ASSOCIATION_REQUEST, &f); /* and comes back when he has left */
+		assert_int_equal(rule_close(&trial).why, leaves ? ALREADY_DECIDED : REASON_OK);
+
+		struct facts decision = { .now = 100, .actor = &rivera, .provider = &lakeside, .employer = &meridian,
+			.request = &pending, .subject = leaver };
+		rule_open(&trial, ASSOCIATION_APPROVE, &decision);
+		assert_int_equal(rule_close(&trial).why, leaves ? ALREADY_DECIDED : REASON_OK);
+	}
+
+	/* The official's seat is his until it is given to another. */
+	*leaver = rivera;
+	leaver->leaving_count = 1;
+	leaver->leaving[0] = LAKESIDE;
+	rule_open(&trial, RECORD_VIEW, &f);
+	rule_hear(&trial, &(struct path){ NULL, &lakeside, &direct_consent, false });
+	assert_true(rule_close(&trial).allow);
+	free(leaver);
+}
+
 static void an_explanation_lists_every_clause(void **unused)
 {
 	static const char *const names[] = { "person known", "account active", "provider known", "provider active",
@@ -539,6 +714,7 @@ int main(void)
 		cmocka_unit_test(the_sentences_cover_every_action_and_every_reason_of_the_rule),
 		cmocka_unit_test(the_path_that_was_used_is_told),
 		cmocka_unit_test(who_is_tied_to_the_provider_may_know_of_it),
+		cmocka_unit_test(who_leaves_an_employer_has_nothing_through_it_any_more),
 		cmocka_unit_test(an_explanation_lists_every_clause),
 		cmocka_unit_test(words_read_back),
 	};
