@@ -19,6 +19,7 @@ enum kind_of_setting {
 	NUMBER, /* int */
 	FLAG,   /* bool */
 	TEXTS,  /* const char *const *, a list of strings */
+	PATHS,  /* the same, relative to the folder of the file; the default's are parted by blanks */
 	URIS,   /* const char *[DIR_URIS + 1] */
 	ROUTES, /* const struct http_route * */
 };
@@ -35,6 +36,7 @@ struct setting {
 
 #define AT(place) offsetof(struct conf, place)
 static const char REQUIRED[] = "required";
+#define DEJAVU "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
 
 static const struct setting settings[] = {
 	/* name                            kind    when     place                               default        min  max */
@@ -53,6 +55,7 @@ static const struct setting settings[] = {
 	{ "nppes.uris",                    URIS,   RESTART, AT(nppes.uris),                     NULL,          0, DIR_URIS },
 	{ "nppes.people",                  TEXT,   RESTART, AT(nppes.people),                   NULL,          0, 0 },
 	{ "nppes.ca_file",                 PATH,   RESTART, AT(nppes.ca_file),                  NULL,          0, 0 },
+	{ "nppes.link",                    TEXT,   RESTART, AT(flow.nppes_link),                "https://nppes.cms.hhs.gov/", 0, 0 },
 	{ "nppes.connect_timeout_ms",      NUMBER, RESTART, AT(nppes.connect_timeout_ms),       "2000",        50, 60000 },
 	{ "nppes.operation_timeout_ms",    NUMBER, RESTART, AT(nppes.operation_timeout_ms),     "3000",        50, 60000 },
 	{ "nppes.binds",                   NUMBER, RESTART, AT(nppes.binds),                    "2",           1, 64 },
@@ -63,11 +66,24 @@ static const struct setting settings[] = {
 	{ "session.absolute_seconds",      NUMBER, RELOAD,  AT(flow.session_absolute_s),        "43200",       1, 604800 },
 	{ "session.touch_seconds",         NUMBER, RELOAD,  AT(flow.session_touch_s),           "60",          1, 3600 },
 	{ "session.recent_seconds",        NUMBER, RELOAD,  AT(flow.recent_s),                  "300",         1, 86400 },
+	{ "password.least",                NUMBER, RELOAD,  AT(flow.password_least),            "15",          8, 128 },
+	{ "password.least_with_second_factor", NUMBER, RELOAD, AT(flow.password_least_with_second_factor), "8", 8, 128 },
+	{ "password.blocklists",           PATHS,  RESTART, AT(flow.password_blocklists),
+	    "/usr/share/dict/cracklib-small /usr/share/john/password.lst", 0, 16 },
+	{ "account.registration_hours",    NUMBER, RELOAD,  AT(flow.registration_hours),        "12",          1, 12 },
+	{ "account.reset_minutes",         NUMBER, RELOAD,  AT(flow.reset_minutes),             "30",          1, 720 },
+	{ "account.mails_per_address",     NUMBER, RELOAD,  AT(flow.mails_per_address),         "20",          1, 1000000 },
+	{ "account.mails_per_account",     NUMBER, RELOAD,  AT(flow.mails_per_account),         "3",           1, 1000000 },
 	{ "sign_in.guesses_per_account",   NUMBER, RELOAD,  AT(flow.guesses_per_account),       "3",           1, 1000 },
 	{ "sign_in.guesses_per_address",   NUMBER, RELOAD,  AT(flow.guesses_per_address),       "20",          1, 1000000 },
 	{ "sign_in.guess_window_seconds",  NUMBER, RELOAD,  AT(flow.guess_window_s),            "7200",        1, 604800 },
 	{ "sign_in.refusal_ms",            NUMBER, RELOAD,  AT(flow.refusal_ms),                "100",         0, 5000 },
+	{ "sign_in.second_factor_for",     TEXTS,  RELOAD,  AT(flow.second_factor_for),         NULL,          0, 4 },
+	{ "sign_in.issuer",                TEXT,   RESTART, AT(flow.issuer),                    "scfgate",     0, 0 },
+	{ "account.inactive_days",         NUMBER, RELOAD,  AT(flow.inactive_days),             "60",          0, 36500 },
+	{ "association.request_days",      NUMBER, RELOAD,  AT(flow.request_days),              "60",          1, 3650 },
 	{ "decision.wait_ms",              NUMBER, RELOAD,  AT(flow.wait_ms),                   "2000",        1, 30000 },
+	{ "http.public_url",               TEXT,   RESTART, AT(flow.public_url),                NULL,          0, 0 },
 	{ "http.listen",                   TEXT,   RESTART, AT(http.listen),                    "127.0.0.1",   0, 0 },
 	{ "http.port",                     NUMBER, RESTART, AT(http.port),                      "8443",        0, 65535 },
 	{ "http.operations_listen",        TEXT,   RESTART, AT(http.operations_listen),         "127.0.0.1",   0, 0 },
@@ -85,9 +101,34 @@ static const struct setting settings[] = {
 	{ "http.body_bytes",               NUMBER, RELOAD,  AT(http.body_bytes),                "1048576",     1024, 16777216 },
 	{ "http.requests_per_second",      NUMBER, RELOAD,  AT(http.requests_per_second),       "0",           0, 1000000 },
 	{ "http.drain_seconds",            NUMBER, RELOAD,  AT(http.drain_s),                   "10",          0, 600 },
+	{ "documents.folder",              PATH,   RESTART, AT(http.documents_folder),          "/var/tmp",    0, 0 },
+	{ "documents.most_bytes",          NUMBER, RELOAD,  AT(http.document_bytes),            "10485760",    1024, 104857600 },
+	{ "documents.uploads",             NUMBER, RESTART, AT(http.uploads),                   "8",           1, 1024 },
+	{ "documents.keep_days",           NUMBER, RELOAD,  AT(flow.document_keep_days),        "90",          1, 36500 },
 	{ "audit.file",                    PATH,   RESTART, AT(audit.file),                     REQUIRED,      0, 0 },
 	{ "audit.sync_ms",                 NUMBER, RESTART, AT(audit.sync_ms),                  "50",          1, 60000 },
 	{ "audit.off",                     FLAG,   RESTART, AT(audit.off),                      "false",       0, 0 },
+	{ "mail.url",                      TEXT,   RESTART, AT(mail.url),                       NULL,          0, 0 },
+	{ "mail.user",                     TEXT,   RESTART, AT(mail.user),                      NULL,          0, 0 },
+	{ "mail.password_file",            PATH,   RESTART, AT(mail.password_file),             NULL,          0, 0 },
+	{ "mail.ca_file",                  PATH,   RESTART, AT(mail.ca_file),                   NULL,          0, 0 },
+	{ "mail.plain",                    FLAG,   RESTART, AT(mail.plain),                     "false",       0, 0 },
+	{ "mail.from",                     TEXT,   RESTART, AT(mail.from),                      NULL,          0, 0 },
+	{ "mail.help_desk",                TEXT,   RESTART, AT(mail.help_desk),                 NULL,          0, 0 },
+	{ "mail.spool",                    PATH,   RESTART, AT(mail.spool),                     "spool",       0, 0 },
+	{ "mail.templates",                PATH,   RESTART, AT(mail.templates),                 "mail",        0, 0 },
+	{ "mail.timeout_ms",               NUMBER, RESTART, AT(mail.timeout_ms),                "30000",       100, 600000 },
+	{ "mail.retry_seconds",            NUMBER, RESTART, AT(mail.retry_s),                   "10",          1, 3600 },
+	{ "mail.retry_most_seconds",       NUMBER, RESTART, AT(mail.retry_most_s),              "900",         1, 86400 },
+	{ "mail.keep_hours",               NUMBER, RESTART, AT(mail.keep_hours),                "72",          1, 720 },
+	{ "mail.most",                     NUMBER, RESTART, AT(mail.most),                      "10000",       1, 1000000 },
+	{ "consent.text",                  PATH,   RESTART, AT(flow.consent_text),              "consent.txt", 0, 0 },
+	{ "consent.font",                  PATH,   RESTART, AT(flow.consent_font),              DEJAVU,        0, 0 },
+	{ "help.topics",                   PATH,   RELOAD,  AT(http.help.topics),               "help.json",   0, 0 },
+	{ "help.eus_phone",                TEXT,   RELOAD,  AT(http.help.eus_phone),            "1-866-484-8049", 0, 0 },
+	{ "help.eus_tty",                  TEXT,   RELOAD,  AT(http.help.eus_tty),              "1-866-523-4759", 0, 0 },
+	{ "help.eus_mail",                 TEXT,   RELOAD,  AT(http.help.eus_mail),             NULL,          0, 0 },
+	{ "help.eus_hours",                TEXT,   RELOAD,  AT(http.help.eus_hours),            NULL,          0, 0 },
 	{ "forms",                         PATH,   RESTART, AT(forms),                          "forms",       0, 0 },
 	{ "log.level",                     TEXT,   RELOAD,  AT(log_level),                      "info",        0, 0 },
 	{ "routes",                        ROUTES, RELOAD,  AT(http.routes),                    NULL,          0, 256 },
@@ -139,9 +180,9 @@ static struct err take_texts(struct reading *r, const struct setting *s, const c
 
 		if (text == NULL || *text == '\0')
 			return wrong(r, from, "%s must be a list of strings", s->name);
-		list[i] = arena_strdup(r->arena, text);
+		list[i] = s->kind == PATHS ? path_of(r, text) : arena_strdup(r->arena, text);
 	}
-	if (s->kind == TEXTS)
+	if (s->kind != URIS)
 		*(const char *const **)place_of(r->out, s) = list;
 	return SUCCESS;
 }
@@ -222,6 +263,7 @@ static struct err take(struct reading *r, const struct setting *s, const config_
 		return SUCCESS;
 	case URIS:
 	case TEXTS:
+	case PATHS:
 		if (type != CONFIG_TYPE_ARRAY && type != CONFIG_TYPE_LIST)
 			return wrong(r, from, "%s must be a list of strings: [ \"…\" ]", s->name);
 		return take_texts(r, s, from);
@@ -231,6 +273,20 @@ static struct err take(struct reading *r, const struct setting *s, const config_
 		return take_routes(r, s, from);
 	}
 	return FAIL(ERR_BUG, "a setting of no kind");
+}
+
+static const char *const *standard_paths(struct reading *r, const char *standard)
+{
+	const char **list = arena_alloc(r->arena, (strlen(standard) / 2 + 2) * sizeof *list);
+	size_t count = 0;
+
+	for (const char *p = standard; *p != '\0'; p += strspn(p, " ")) {
+		size_t size = strcspn(p, " ");
+
+		list[count++] = path_of(r, arena_copy(r->arena, p, size));
+		p += size;
+	}
+	return list;
 }
 
 static void take_standard(struct reading *r, const struct setting *s)
@@ -252,6 +308,9 @@ static void take_standard(struct reading *r, const struct setting *s)
 		break;
 	case TEXTS:
 		*(const char *const **)place_of(r->out, s) = arena_alloc(r->arena, sizeof(char *));
+		break;
+	case PATHS:
+		*(const char *const **)place_of(r->out, s) = standard_paths(r, s->standard);
 		break;
 	case ROUTES:
 		*(const struct http_route **)place_of(r->out, s) = arena_alloc(r->arena, sizeof(struct http_route));
@@ -302,6 +361,11 @@ static struct err check_together(struct reading *r)
 		return wrong(r, NULL, "directory.bind_dn and directory.password_file go together");
 	if ((c->directory.certificate_file == NULL) != (c->directory.key_file == NULL))
 		return wrong(r, NULL, "directory.certificate_file and directory.key_file go together");
+	if (c->mail.url != NULL && c->flow.public_url == NULL)
+		return wrong(r, NULL, "mail.url needs http.public_url: what links in mails begin with");
+	const char *url = c->flow.public_url;
+	if (url != NULL && (!text_begins(url, "https://") || url[strlen(url) - 1] == '/'))
+		return wrong(r, NULL, "http.public_url must begin with https:// and not end with /");
 	if ((c->nppes.uris[0] == NULL) != (c->nppes.people == NULL))
 		return wrong(r, NULL, "nppes.uris and nppes.people go together");
 	for (const char *const *uri = c->directory.uris; *uri != NULL; uri++)
@@ -309,6 +373,13 @@ static struct err check_together(struct reading *r)
 			return wrong(r, NULL, "directory.uris: '%s' is none of ldapi://, ldap://, ldaps://", *uri);
 	if (c->replica.heartbeat_ms * 2 > c->replica.max_staleness_ms)
 		return wrong(r, NULL, "replica.heartbeat_ms must be at most half of replica.max_staleness_ms");
+	for (const char *const *word = c->flow.second_factor_for; *word != NULL; word++)
+		if (!text_same(*word, "helpdesk") && !text_same(*word, "auditors") && !text_same(*word, "processors") &&
+		    !text_same(*word, "officials"))
+			return wrong(r, NULL, "sign_in.second_factor_for: '%s' is none of helpdesk, auditors, processors, officials", *word);
+	for (const char *p = c->flow.issuer; *p != '\0'; p++)
+		if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-", *p) == NULL)
+			return wrong(r, NULL, "sign_in.issuer takes letters, digits, '.' and '-'");
 	if (c->flow.session_idle_s > c->flow.session_absolute_s)
 		return wrong(r, NULL, "session.idle_seconds is longer than session.absolute_seconds");
 	if (c->flow.session_touch_s > c->flow.session_idle_s)
@@ -353,6 +424,7 @@ struct err conf_read(struct arena *a, const char *file, struct conf *out)
 	TRY(e);
 	TRY(check_together(&r));
 	out->http.fresh_ms = out->flow.wait_ms;
+	out->http.help.nppes_link = out->flow.nppes_link;
 	out->nppes.base = out->nppes.people;
 	out->nppes.searches = out->nppes.writers = 1;
 	return SUCCESS;
@@ -383,6 +455,8 @@ const char *conf_needs_restart(const struct conf *now, const struct conf *next)
 			same = *(const bool *)a == *(const bool *)b;
 		else if (s->kind == URIS)
 			same = same_texts(a, b);
+		else if (s->kind == PATHS)
+			same = same_texts(*(const char *const *const *)a, *(const char *const *const *)b);
 		if (!same)
 			return s->name;
 	}
@@ -391,7 +465,7 @@ const char *conf_needs_restart(const struct conf *now, const struct conf *next)
 
 void conf_print_table(void)
 {
-	static const char *const kinds[] = { "text", "path", "number", "flag", "texts", "uris", "routes" };
+	static const char *const kinds[] = { "text", "path", "number", "flag", "texts", "paths", "uris", "routes" };
 
 	for (size_t i = 0; i < COUNT(settings); i++) {
 		const struct setting *s = &settings[i];

@@ -8,6 +8,7 @@
 #include "dir/dir.h"
 #include "flow/flow.h"
 #include "http/http.h"
+#include "mail/mail.h"
 #include "replica/replica.h"
 
 struct conf {
@@ -16,6 +17,7 @@ struct conf {
 	struct flow_settings flow;
 	struct http_settings http;
 	struct audit_settings audit;
+	struct mail_settings mail;
 	const char *forms;     /* folder */
 	const char *log_level; /* error, warning, info, debug */
 };

@@ -34,6 +34,7 @@ struct house {
 	struct dir *directory, *nppes;
 	struct replica *replica;
 	struct forms *forms;
+	struct mail *mail;
 	struct flow *flow;
 	struct http *http;
 };
@@ -41,12 +42,15 @@ struct house {
 static struct err house_open(struct house *h)
 {
 	TRY(forms_open(h->arena, h->conf.forms, &h->forms));
+	TRY(flow_check(h->arena, &h->conf.flow));
 	TRY(audit_open(&h->conf.audit, &h->audit));
+	TRY(mail_open(h->arena, &h->conf.mail, &h->mail));
 	TRY(dir_open(&h->conf.directory, &h->directory));
 	if (h->conf.nppes.uris[0] != NULL)
 		TRY(dir_open(&h->conf.nppes, &h->nppes));
 	TRY(replica_open(&h->conf.replica, h->directory, &h->replica));
-	TRY(flow_open(&h->conf.flow, h->replica, h->directory, h->nppes, h->audit, h->forms, &h->flow));
+	TRY(flow_open(&h->conf.flow, h->replica, h->directory, h->nppes, h->audit, h->forms, h->mail, &h->flow));
+	flow_mend(h->flow);
 	return http_open(&h->conf.http, h->flow, h->replica, h->directory, h->audit, &h->http);
 }
 
@@ -64,6 +68,7 @@ static void house_close(struct house *h)
 		dir_close(h->nppes);
 	if (h->directory != NULL)
 		dir_close(h->directory);
+	mail_close(h->mail);
 	if (h->audit != NULL)
 		audit_close(h->audit);
 	if (h->forms != NULL)
@@ -200,6 +205,10 @@ static int check(struct house *h, const char *file, bool with_directory)
 
 	if (e.code == OK)
 		e = forms_open(h->arena, h->conf.forms, &h->forms);
+	if (e.code == OK)
+		e = flow_check(h->arena, &h->conf.flow);
+	if (e.code == OK)
+		e = mail_check(h->arena, &h->conf.mail);
 	if (e.code == OK && with_directory) {
 		e = dir_open(&h->conf.directory, &h->directory);
 		if (e.code == OK)

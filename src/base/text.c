@@ -180,6 +180,39 @@ bool text_begins(const char *text, const char *beginning)
 	return text != NULL && strncmp(text, beginning, strlen(beginning)) == 0;
 }
 
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS "0123456789"
+
+/* Words of these characters with single dots between them; how many there are, 0 if it is not that. A label of a domain
+ * neither begins nor ends with a dash. */
+static size_t dotted(const char *text, size_t size, const char *characters, size_t word_most, bool labels)
+{
+	size_t words = 0;
+
+	for (const char *end = text + size; text < end; text++) {
+		size_t n = strspn(text, characters);
+
+		if (n == 0 || n > word_most || text + n > end || (labels && (text[0] == '-' || text[n - 1] == '-')))
+			return 0;
+		words++;
+		text += n;
+		if (text < end && (*text != '.' || text + 1 == end))
+			return 0;
+	}
+	return words;
+}
+
+bool text_is_mail_address(const char *s)
+{
+	const char *at = s != NULL ? strchr(s, '@') : NULL;
+	size_t size = at != NULL ? strlen(s) : 0;
+
+	/* An address that begins with a dash is legal, and an option to some programs. */
+	return size <= 254 && at != NULL && at - s <= 64 && s[0] != '-' &&
+	    dotted(s, (size_t)(at - s), LETTERS DIGITS "!#$%&'*+/=?^_`{|}~-", 64, false) > 0 &&
+	    dotted(at + 1, size - (size_t)(at + 1 - s), LETTERS DIGITS "-", 63, true) >= 2;
+}
+
 void text_fold(char *s)
 {
 	for (; *s != '\0'; s++)

@@ -29,5 +29,8 @@ void text_int(struct text *, int64_t);
 bool text_same(const char *, const char *);                  /* both NULL or equal; NULL equals nothing else */
 bool text_begins(const char *text, const char *beginning);
 bool text_is_utf8(const char *, size_t size);                /* RFC 3629: no surrogates, no overlong forms */
+/* An addr-spec (RFC 5322 3.4.1) without quotes and comments, in ASCII, with a domain of two labels or more, of at most 254
+ * bytes (RFC 5321 4.5.3.1.3): what we mail to. */
+bool text_is_mail_address(const char *);
 /* Lower-cases ASCII letters in place. */
 void text_fold(char *);

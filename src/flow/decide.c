@@ -11,7 +11,9 @@
 
 /* ---- what is asked of what ---- */
 
-enum resource { OF_ANYTHING, OF_PROVIDER, OF_RECORD, OF_SUBMISSION, OF_ASSOCIATION, OF_CONSENT, OF_USER };
+enum resource {
+	OF_ANYTHING, OF_PROVIDER, OF_RECORD, OF_SUBMISSION, OF_ASSOCIATION, OF_CONSENT, OF_USER, OF_CLAIM, OF_CASE
+};
 static const char *const resource_words[] = {
 	[OF_PROVIDER] = "provider",
 	[OF_RECORD] = "record",
@@ -19,6 +21,8 @@ static const char *const resource_words[] = {
 	[OF_ASSOCIATION] = "association",
 	[OF_CONSENT] = "consent",
 	[OF_USER] = "user",
+	[OF_CLAIM] = "claim",
+	[OF_CASE] = "case",
 };
 
 static const struct {
@@ -29,6 +33,7 @@ static const struct {
 	[SUBMISSION_READ] = { OF_SUBMISSION, false },
 	[SUBMISSION_UPDATE] = { OF_SUBMISSION, false },
 	[SUBMISSION_SUBMIT] = { OF_SUBMISSION, false },
+	[SUBMISSION_DELETE] = { OF_SUBMISSION, false },
 	[RECORD_VIEW] = { OF_RECORD, false },
 	[RECORD_UPDATE] = { OF_RECORD, false },
 	[RECORD_LIST] = { OF_PROVIDER, false },
@@ -37,23 +42,41 @@ static const struct {
 	[ASSOCIATION_REJECT] = { OF_ASSOCIATION, false },
 	[ASSOCIATION_END] = { OF_ASSOCIATION, false },
 	[ASSOCIATION_CANCEL] = { OF_ASSOCIATION, false },
+	[ASSOCIATION_CONFIRM] = { OF_ASSOCIATION, false },
 	[CONSENT_PREPARE] = { OF_PROVIDER, true },
 	[CONSENT_SIGN] = { OF_CONSENT, false },
+	[CONSENT_RECEIVE] = { OF_CONSENT, false },
 	[CONSENT_WITHDRAW] = { OF_CONSENT, false },
 	[CONSENT_APPROVE] = { OF_CONSENT, false },
 	[CONSENT_REJECT] = { OF_CONSENT, false },
 	[CONSENT_REVOKE] = { OF_CONSENT, false },
-	[CLAIM_APPROVE] = { OF_PROVIDER, false },
-	[CLAIM_REJECT] = { OF_PROVIDER, false },
+	[CONSENT_CONFIRM] = { OF_CONSENT, false },
+	[CLAIM_SUBMIT] = { OF_PROVIDER, false },
+	[CLAIM_WITHDRAW] = { OF_CLAIM, false },
+	[CLAIM_REPLACE] = { OF_CLAIM, false },
+	[CLAIM_APPROVE] = { OF_CLAIM, false },
+	[CLAIM_REJECT] = { OF_CLAIM, false },
+	[ORG_UPDATE] = { OF_PROVIDER, false },
 	[ORG_VERIFY] = { OF_PROVIDER, false },
 	[ORG_SUSPEND] = { OF_PROVIDER, false },
+	[ORG_CLOSE] = { OF_PROVIDER, false },
 	[ACCOUNT_UNLOCK] = { OF_USER, false },
 	[ACCOUNT_DISABLE] = { OF_USER, false },
+	[ACCOUNT_ENABLE] = { OF_USER, false },
 	[ACCOUNT_RESET] = { OF_USER, false },
+	[ACCOUNT_SECOND_FACTOR] = { OF_USER, false },
+	[ACCOUNT_FRAUD] = { OF_USER, false },
+	[ACCOUNT_REMOVE] = { OF_USER, false },
+	[EMPLOYER_LEAVE] = { OF_PROVIDER, false },
 	[EMPLOYER_REVOCATION_REQUEST] = { OF_PROVIDER, true },
-	[EMPLOYER_REVOCATION_EXECUTE] = { OF_PROVIDER, true },
+	[EMPLOYER_REVOCATION_EXECUTE] = { OF_CASE, false },
+	[EMPLOYER_REVOCATION_DECLINE] = { OF_CASE, false },
+	[EMPLOYER_REINSTATE] = { OF_PROVIDER, true },
+	[QUEUE_READ] = { OF_ANYTHING, false },
+	[CASE_CLOSE] = { OF_CASE, false },
 	[AUDIT_READ] = { OF_ANYTHING, false },
 	[ACCESS_REVIEW] = { OF_ANYTHING, false },
+	[SUBMISSION_REVIEW] = { OF_SUBMISSION, false },
 	[SUBMISSION_ACCEPT] = { OF_SUBMISSION, false },
 	[SUBMISSION_RETURN] = { OF_SUBMISSION, false },
 };
@@ -102,6 +125,7 @@ static void gather_resource(const struct view *v, const struct question *q, stru
 		if (f->request != NULL) {
 			f->provider = replica_organization_no(v, f->request->provider);
 			f->employer = replica_organization_no(v, f->request->employer);
+			f->subject = replica_person_no(v, f->request->user);
 		}
 		break;
 	case OF_CONSENT:
@@ -111,7 +135,24 @@ static void gather_resource(const struct view *v, const struct question *q, stru
 			f->employer = replica_organization_no(v, f->form->employer);
 		}
 		break;
+	case OF_CLAIM:
+		f->claim = replica_claim(v, q->resource);
+		if (f->claim != NULL) {
+			f->provider = replica_organization_no(v, f->claim->provider);
+			f->subject = replica_person_no(v, f->claim->user);
+		}
+		break;
+	case OF_CASE:
+		f->help_case = replica_case(v, q->resource);
+		if (f->help_case != NULL) {
+			f->provider = replica_organization_no(v, f->help_case->provider);
+			f->employer = replica_organization_no(v, f->help_case->employer);
+			f->subject = replica_person_no(v, f->help_case->user);
+		}
+		break;
 	case OF_USER:
+		f->subject = replica_person(v, q->resource);
+		break;
 	case OF_ANYTHING:
 		break;
 	}
@@ -144,28 +185,13 @@ static bool look_for_involvement(void *self, const struct association *tie)
 	struct search *s = self;
 	const struct facts *f = s->facts;
 
-	if (tie->user != f->actor->no || tie->state != STATE_APPROVED || !tie_stands(tie, f->now))
+	if (tie->state != STATE_APPROVED || !tie_stands(tie, f->now))
 		return true;
 	if (f->provider != NULL && (tie->provider == f->provider->no || tie->employer == f->provider->no))
 		s->found = true;
 	if (f->employer != NULL && (tie->provider == f->employer->no || tie->employer == f->employer->no))
 		s->found = true;
 	return !s->found;
-}
-
-static bool is_involved(const struct view *v, const struct question *q, const struct facts *f)
-{
-	struct search search = { .facts = f };
-
-	if (actions[q->action].of == OF_USER)
-		return text_same(q->subject, q->resource);
-	if (f->request != NULL && f->request->user == f->actor->no)
-		return true;
-	if ((f->provider != NULL && f->provider->official == f->actor->no) ||
-	    (f->employer != NULL && f->employer->official == f->actor->no))
-		return true;
-	replica_each_association(v, look_for_involvement, &search);
-	return search.found;
 }
 
 static void gather(const struct view *v, const struct flow *flow, const struct question *q, struct facts *f)
@@ -186,16 +212,22 @@ static void gather(const struct view *v, const struct flow *flow, const struct q
 		else
 			f->acting_for = employer != NULL ? employer->no : NOBODY_S_EMPLOYER;
 	}
+	if (f->provider != NULL && f->employer != NULL)
+		f->employer_barred = replica_bars(f->provider, f->employer->no);
+	if (q->action == ORG_VERIFY && f->provider != NULL)
+		f->subject = replica_person_no(v, f->provider->official);
 	if (q->action == ASSOCIATION_REQUEST && f->actor != NULL && f->provider != NULL && f->employer != NULL) {
 		struct search search = { .facts = f };
 
 		replica_paths(v, f->actor, f->provider, look_for_open_request, &search);
 		f->open_request = search.found;
-		f->employer_barred = replica_bars(f->provider, f->employer->no);
 	}
-	/* Only of the help desk is it asked, so only there it may cost a walk over all associations. */
-	if (f->actor != NULL && (f->actor->roles & ROLE_HELP_DESK))
-		f->involved = actions[q->action].of != OF_RECORD && is_involved(v, q, f);
+	if (f->actor != NULL && (f->actor->roles & ROLE_HELP_DESK)) {
+		struct search search = { .facts = f };
+
+		replica_associations_of(v, f->actor->no, look_for_involvement, &search);
+		f->involved = search.found;
+	}
 }
 
 /* ---- what may be told ---- */
@@ -203,9 +235,16 @@ static void gather(const struct view *v, const struct flow *flow, const struct q
 /* rules.md, hidden existence. Reasons that rest on the asker alone say nothing about what is hidden. */
 static bool is_hidden(const struct question *q, const struct facts *f, const struct verdict *v)
 {
-	if (v->allow || v->tied || f->actor == NULL || v->why == NOT_AUTHENTICATED || v->why == ACCOUNT_NOT_ACTIVE)
+	if (v->allow || f->actor == NULL || v->why == NOT_AUTHENTICATED || v->why == ACCOUNT_NOT_ACTIVE)
 		return false;
 	bool is_desk = f->actor->roles & ROLE_HELP_DESK;
+	/* What is between a person and the help desk is shown to no associate. */
+	if (actions[q->action].of == OF_CLAIM)
+		return !is_desk && !(f->claim != NULL && f->claim->user == f->actor->no);
+	if (actions[q->action].of == OF_CASE)
+		return !is_desk && !(f->provider != NULL && f->provider->official == f->actor->no);
+	if (v->tied)
+		return false;
 	switch (actions[q->action].of) {
 	case OF_RECORD:
 		return true;
@@ -219,6 +258,8 @@ static bool is_hidden(const struct question *q, const struct facts *f, const str
 		return !(f->submission != NULL && f->submission->user == f->actor->no) &&
 		       !((f->actor->roles & ROLE_PROCESSOR) &&
 			   (q->action == SUBMISSION_ACCEPT || q->action == SUBMISSION_RETURN));
+	case OF_CLAIM:
+	case OF_CASE:
 	case OF_USER:
 	case OF_ANYTHING:
 		break;
@@ -290,6 +331,7 @@ static void tell_clause(const struct telling *t, const struct clause *clause, co
 {
 	const struct facts *f = t->facts;
 	const struct submission *s = f->submission;
+	const struct claim *claim = f->claim;
 
 	*out = (struct explained_clause){ clause->name, clause->holds, clause->otherwise, NULL, { 0 } };
 	switch (clause->rests_on) {
@@ -324,6 +366,18 @@ static void tell_clause(const struct telling *t, const struct clause *clause, co
 	case ON_SUBMISSION:
 		if (s != NULL)
 			rest_on(t, KIND_SUBMISSION, replica_org_id(t->view, s->provider), s->id, &s->mark, out);
+		break;
+	case ON_CLAIM:
+		if (claim != NULL)
+			rest_on(t, KIND_CLAIM, replica_org_id(t->view, claim->provider), claim->id, &claim->mark, out);
+		break;
+	case ON_CASE:
+		if (f->help_case != NULL)
+			rest_on(t, KIND_CASE, NULL, f->help_case->id, &f->help_case->mark, out);
+		break;
+	case ON_SUBJECT:
+		if (f->subject != NULL)
+			rest_on(t, KIND_PERSON, NULL, f->subject->uid, &f->subject->mark, out);
 		break;
 	case ON_SESSION:
 		rest_on_session(t, out);

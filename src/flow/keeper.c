@@ -1,4 +1,5 @@
-/* The gateway's own writes, in one thread: when sessions were used, and which consents and associations are over. */
+/* The gateway's own writes, in one thread: when sessions were used, which consents and associations are over, and what
+ * others left half done. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #define ENDS_AT_ONCE 256
 /* What the directory refuses once it will refuse again; asking each time would only fill the logs. */
 #define ENDS_AFTER_REFUSAL_MS 300000
+#define MEND_EVERY_MS 60000
 
 static bool is_stopping(struct flow *f)
 {
@@ -181,6 +183,7 @@ static void *keep(void *self)
 	struct flow *f = self;
 	struct arena *a = arena_open();
 	int64_t next_ends = clock_steady_ms() + ENDS_EVERY_MS;
+	int64_t next_mend = 0;
 	bool was_full = false;
 
 	while (!wait_a_round(f)) {
@@ -192,6 +195,10 @@ static void *keep(void *self)
 		was_full = full;
 		if (clock_steady_ms() >= next_ends)
 			next_ends = write_ends(a, f) + clock_steady_ms();
+		if (next_mend == 0 && atomic_load(&f->mended))
+			next_mend = clock_steady_ms() + MEND_EVERY_MS;
+		if (clock_steady_ms() >= next_mend)
+			next_mend = mend_all(a, f) ? clock_steady_ms() + MEND_EVERY_MS : 0;
 	}
 	arena_close(a);
 	return NULL;

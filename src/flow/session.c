@@ -96,6 +96,7 @@ enum reason flow_recognize(struct flow *f, const char *token, struct caller *c)
 
 	c->uid[0] = c->session[0] = '\0';
 	c->authenticated_at = 0;
+	c->second_factor = false;
 	if (token == NULL || !session_is_token(token))
 		return NOT_AUTHENTICATED;
 	secret_digest_bytes(token, TOKEN_TEXT - 1, digest);
@@ -112,14 +113,17 @@ enum reason flow_recognize(struct flow *f, const char *token, struct caller *c)
 			memcpy(c->uid, p->uid, size);
 			c->uid[size] = '\0';
 			c->authenticated_at = s->authenticated_at;
+			c->second_factor = s->second_factor;
 			seen_at = s->seen_at;
+			if (factor_is_due(f, &view, p, s->second_factor))
+				why = MFA_REQUIRED;
 		}
 	}
-	if (why != REASON_OK)
+	if (why != REASON_OK && why != MFA_REQUIRED)
 		return why;
 	secret_hex(digest, c->session);
 	uses_note(f->uses, digest, seen_at, now);
-	return REASON_OK;
+	return why;
 }
 
 void flow_csrf_of(const char *token, char out[DIGEST_TEXT])

@@ -7,13 +7,14 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "flow/inside.h"
+#include "flow/password.h"
+#include "flow/totp.h"
 
 #include "base/banned.h"
 
-#define PASSWORD_MOST 1024
 #define CLAIMED_MOST 64
 #define AGENT_MOST 128
-#define GUESSES_WAIT_MS 1000
+#define DAY_S 86400
 
 /* ---- who ---- */
 
@@ -23,6 +24,10 @@ struct who {
 	const char *claimed; /* the name as typed, shortened, if it is nobody's */
 	const char *refused; /* why the decoy: the true reason, for the audit log; NULL: the person himself */
 	enum realm realm;
+	bool second_factor;
+	int64_t signed_in_at;
+	int64_t void_before;    /* sessions that began earlier are void: his password was changed */
+	struct entry *at_nppes; /* what NPPES says of him; NULL: it was not asked, or said no */
 };
 
 /* At most size bytes, not cut within a character; bytes that are not UTF-8 become '?'. */
@@ -39,6 +44,11 @@ static char *shorten(struct arena *a, const char *text, size_t most)
 			if ((unsigned char)copy[i] >= 0x80)
 				copy[i] = '?';
 	return copy;
+}
+
+static bool is_unknown(const struct who *who)
+{
+	return text_same(who->refused, "unknown");
 }
 
 /* False: the replica is too old to know. */
@@ -62,32 +72,26 @@ static bool look_up(struct arena *a, struct flow *f, const char *username, struc
 		if (p != NULL) {
 			out->refused = p->state == STATE_ACTIVE ? NULL : state_word(p->state);
 			out->realm = p->realm;
+			out->second_factor = p->second_factor;
+			out->signed_in_at = p->signed_in_at;
+			out->void_before = p->sessions_end;
 		}
 	}
-	if (out->refused != NULL && text_same(out->refused, "unknown"))
+	if (is_unknown(out))
 		out->claimed = shorten(a, username, CLAIMED_MOST);
 	return fresh;
 }
 
-/* ---- proof of the password ---- */
+/* ---- proof of the password, and of the second factor ---- */
 
 struct proof {
 	enum sign_in_outcome outcome;
 	const char *reason; /* the true one, for the audit log */
+	bool second_factor;
+	bool recovery;      /* by a recovery code, which is used up */
 	struct bind_result bind;
+	struct renewal *renewal; /* the password is to be changed at the same time; NULL: it is to stay */
 };
-
-/* Never sent: an empty one would be an anonymous bind to some servers (RFC 4513 5.1.2), one with NUL is cut by others,
- * a very long one only costs, and nobody's password is made of spaces alone. */
-static bool is_sendable(const char *password, size_t size)
-{
-	if (size == 0 || size > PASSWORD_MOST || memchr(password, '\0', size) != NULL)
-		return false;
-	for (size_t i = 0; i < size; i++)
-		if (password[i] != ' ')
-			return true;
-	return false;
-}
 
 static void read_bind(const struct who *who, struct proof *p)
 {
@@ -110,67 +114,145 @@ static void read_bind(const struct who *who, struct proof *p)
 	}
 }
 
-static struct err bind_as(struct flow *f, const struct who *who, const char *password, size_t size, struct proof *out)
+/* In our directory; whoever is refused, at the decoy. */
+static struct err bind_here(struct flow *f, const struct caller *c, const struct who *who, const struct password *password,
+    struct proof *out)
 {
-	struct dir *dir = who->refused == NULL && who->realm == REALM_NPPES ? f->nppes : f->dir;
+	const char *uid = who->refused == NULL ? who->uid : NULL;
 
-	if (dir == NULL)
-		return FAIL(ERR_UNAVAILABLE, "the directory of practitioners is not configured");
-	struct err e = dir_bind_person(dir, who->refused == NULL ? who->uid : NULL, password, size, &out->bind);
-	if (e.code == OK)
-		read_bind(who, out);
+	if (uid != NULL && out->renewal != NULL)
+		TRY(password_renew(f, c, uid, password, out->second_factor ? TOTP_DIGITS : 0, out->renewal, &out->bind));
+	else
+		TRY(dir_bind_person(f->dir, uid, password->bytes, password->size, &out->bind));
+	read_bind(who, out);
+	return SUCCESS;
+}
+
+/* A name that nobody has here may be a practitioner's who comes for the first time. Not being able to ask NPPES is an error
+ * for those whom we know from there, and for the others what it always was: a name that nobody has. */
+static struct err bind_at_nppes(struct arena *a, struct flow *f, const struct caller *c, struct who *who,
+    const struct password *password, struct proof *out)
+{
+	struct entry *there = arena_alloc(a, sizeof *there);
+	struct err e = FAIL(ERR_UNAVAILABLE, "the directory of practitioners is not configured");
+
+	if (f->nppes != NULL)
+		e = dir_bind_and_read(a, f->nppes, who->uid, password->bytes, password->size, &out->bind, there);
+	bool is_right = e.code == OK && out->bind.outcome != BIND_WRONG && out->bind.outcome != BIND_LOCKED;
+	if (is_unknown(who) && !is_right && e.code != ERR_INVALID)
+		return bind_here(f, c, who, password, out);
+	TRY(e);
+	if (is_right) {
+		who->refused = who->claimed = NULL;
+		who->realm = REALM_NPPES;
+		who->at_nppes = there;
+	}
+	read_bind(who, out);
+	return SUCCESS;
+}
+
+/* The directory takes the code behind the password. Without one nothing is sent in the person's name: that he has a second
+ * factor must not cost him a failure, and nobody learns from it whether the password was right. */
+static struct err bind_with_code(struct arena *a, struct flow *f, const struct caller *c, struct who *who,
+    struct password *password, const char *otp, struct proof *out)
+{
+	struct factor_proof factor;
+	size_t size = TOTP_DIGITS;
+
+	if (otp == NULL || password->size + size > PASSWORD_BYTES) {
+		who->refused = "no_code";
+		return bind_here(f, c, who, password, out);
+	}
+	TRY(factor_prepare(a, f, who->uid, otp, &factor));
+	memcpy(password->bytes + password->size, factor.code, size);
+	password->size += size;
+	out->second_factor = true;
+	struct err e = bind_here(f, c, who, password, out);
+	if (e.code == OK && out->outcome == SIGN_IN_OK && factor.recovery[0] != '\0') {
+		out->recovery = true;
+		e = factor_use_up(a, f, c, who->uid, &factor);
+		if (e.code == ERR_CONFLICT) {
+			out->outcome = SIGN_IN_REFUSED;
+			out->reason = "recovery_code_used";
+			e = SUCCESS;
+		}
+	}
+	secret_wipe(&factor, sizeof factor);
 	return e;
 }
 
-/* A malformed password costs its address a failure, so that a flood of them ends, but it was no guess at anybody. */
-static void settle_malformed(struct flow *f, const struct throttle_ticket *t, int64_t now_s)
+static struct err check(struct arena *a, struct flow *f, const struct caller *c, struct who *who,
+    const struct credentials *by, struct proof *out)
 {
-	throttle_settle(f->throttle, &(struct throttle_ticket){ .pair = t->pair }, THROTTLE_VOID, now_s);
-	throttle_settle(f->throttle, &(struct throttle_ticket){ .address = t->address }, THROTTLE_FAILED, now_s);
+	struct password password;
+	struct err e;
+
+	/* Never sent: an empty one would be an anonymous bind to some servers (RFC 4513 5.1.2), one with NUL is cut by
+	 * others, a very long one only costs, and nobody's password is made of blanks alone. */
+	password_read(by->password, by->password_size, &password);
+	if (password.size == 0)
+		e = FAIL(ERR_INVALID, "no password");
+	else if (is_unknown(who) ? who->uid[0] != '\0' && f->nppes != NULL : who->refused == NULL && who->realm == REALM_NPPES)
+		e = bind_at_nppes(a, f, c, who, &password, out);
+	else if (who->refused == NULL && who->second_factor)
+		e = bind_with_code(a, f, c, who, &password, by->otp, out);
+	else
+		e = bind_here(f, c, who, &password, out);
+	password_wipe(&password);
+	return e;
+}
+
+static enum guess_end end_of(struct err e, const struct who *who, const struct proof *p)
+{
+	if (e.code != OK)
+		return e.code == ERR_INVALID ? GUESS_MALFORMED : GUESS_VOID;
+	if (p->outcome != SIGN_IN_REFUSED)
+		return GUESS_RIGHT;
+	return who->refused == NULL && p->bind.outcome == BIND_WRONG ? GUESS_WRONG : GUESS_UNLOOKED;
+}
+
+/* The session that follows is younger than the change that it was begun with. */
+static void finish_renewal(struct flow *f, struct who *who, struct proof *p)
+{
+	if (!p->renewal->changed) {
+		p->outcome = who->realm == REALM_NPPES ? SIGN_IN_ELSEWHERE : SIGN_IN_NEW_REFUSED;
+		p->reason = who->realm == REALM_NPPES ? reason_word(MANAGED_ELSEWHERE) : "password_refused";
+		return;
+	}
+	WITH_REPLICA(view, f->replica) {
+		const struct person *person = replica_person(&view, who->uid);
+
+		if (person != NULL)
+			who->void_before = person->sessions_end;
+	}
 }
 
 /* ERR_UNAVAILABLE: nothing is known of the password, and nothing was counted. */
-static struct err prove(struct flow *f, const struct caller *c, struct who *who, const char *password, size_t size,
-    struct proof *out)
+static struct err prove(struct arena *a, struct flow *f, const struct caller *c, struct who *who,
+    const struct credentials *by, struct renewal *renewal, struct proof *out)
 {
-	const struct throttle_limits limits = {
-		.per_account = flow_set(&f->set.guesses_per_account),
-		.per_address = flow_set(&f->set.guesses_per_address),
-		.window_s = flow_set(&f->set.guess_window_s),
-	};
-	int64_t now_s = clock_steady_ms() / 1000;
-	struct throttle_ticket ticket;
+	struct guess guess;
+	enum guess_word word;
 
-	*out = (struct proof){ .outcome = SIGN_IN_REFUSED };
+	*renewal = (struct renewal){ .arena = a, .bytes = by->new_password, .size = by->new_password_size };
+	*out = (struct proof){ .outcome = SIGN_IN_REFUSED, .renewal = by->new_password != NULL ? renewal : NULL };
 	/* What is nobody's name by its form shares one counter: there is no account behind any of them. */
-	const char *address = c->address != NULL ? c->address : "";
-	switch (throttle_reserve(f->throttle, &limits, address, who->uid, now_s, GUESSES_WAIT_MS, &ticket)) {
-	case THROTTLE_ADDRESS:
+	TRY(guess_begin(a, f, c, who->uid, who->refused == NULL, &guess, &word));
+	if (word == GUESS_TOO_MANY) {
 		out->outcome = SIGN_IN_TOO_MANY;
 		out->reason = "too_many";
 		return SUCCESS;
-	case THROTTLE_ACCOUNT:
-		/* Not sent to the account: its own counter in the directory is for its owner, wherever he is. */
+	}
+	if (word == GUESS_REFUSED)
 		who->refused = "throttled";
-		break;
-	case THROTTLE_FREE:
-		break;
-	}
-	if (!is_sendable(password, size)) {
-		out->reason = "malformed";
-		settle_malformed(f, &ticket, now_s);
-		return SUCCESS;
-	}
-	struct err e = bind_as(f, who, password, size, out);
-	now_s = clock_steady_ms() / 1000;
-	if (e.code == ERR_INVALID) {
-		out->reason = "malformed";
-		settle_malformed(f, &ticket, now_s);
-		return SUCCESS;
-	}
-	throttle_settle(f->throttle, &ticket,
-	    e.code != OK ? THROTTLE_VOID : out->outcome == SIGN_IN_REFUSED ? THROTTLE_FAILED : THROTTLE_RIGHT, now_s);
-	return e;
+	struct err e = check(a, f, c, who, by, out);
+	guess_settle(a, f, &guess, end_of(e, who, out));
+	if (e.code == OK && out->renewal != NULL && (out->outcome == SIGN_IN_OK || out->outcome == SIGN_IN_MUST_CHANGE))
+		finish_renewal(f, who, out);
+	if (e.code != ERR_INVALID)
+		return e;
+	out->reason = "malformed";
+	return SUCCESS;
 }
 
 /* ---- the audit record ---- */
@@ -216,6 +298,7 @@ static struct err record_refusal(struct flow *f, const struct happening *h, cons
 struct beginning {
 	int64_t started_at, authenticated_at, expires;
 	const char *replaces; /* id of the session that ends, or NULL */
+	bool second_factor;
 };
 
 static void later(struct revision *reached, const struct revision *other)
@@ -236,6 +319,7 @@ static struct err add_session(struct arena *a, struct flow *f, const struct call
 		.seen_at = b->authenticated_at,
 		.authenticated_at = b->authenticated_at,
 		.expires = b->expires,
+		.second_factor = b->second_factor,
 		.address = c->address,
 		.agent = c->agent != NULL && c->agent[0] != '\0' ? shorten(a, c->agent, AGENT_MOST) : NULL,
 	};
@@ -252,6 +336,41 @@ static struct err add_session(struct arena *a, struct flow *f, const struct call
 	return e;
 }
 
+/* Once a day at most: it is for telling who has not been here for weeks. */
+static void note_day(struct arena *a, struct flow *f, const struct who *who, int64_t now)
+{
+	struct entry to = { .kind = KIND_PERSON, .id = who->uid, .signed_in_at = now };
+	struct guard guard = { .state = STATE_ACTIVE };
+	struct revision written;
+
+	if (now - who->signed_in_at < DAY_S)
+		return;
+	struct err e = dir_update(a, f->dir, NULL, &to, FIELD_SIGNED_IN_AT, &guard, &written);
+	if (e.code != OK)
+		log_event(LOG_WARNING, "sign_in.day_lost", "user=%s error=\"%s\"", who->uid, e.what);
+}
+
+static const char *detail_of(struct arena *a, const struct proof *p, const struct beginning *b)
+{
+	const char *how = p->recovery ? "recovery code" : p->second_factor ? "second factor" : "";
+
+	if (b->replaces == NULL)
+		return how[0] != '\0' ? how : NULL;
+	return arena_printf(a, "%s%sreplaces %.16s", how, how[0] != '\0' ? ", " : "", b->replaces);
+}
+
+static bool must_enrol(struct flow *f, const struct who *who, const struct beginning *b)
+{
+	bool is_due = false;
+
+	WITH_REPLICA(view, f->replica) {
+		const struct person *p = replica_person(&view, who->uid);
+
+		is_due = p != NULL && factor_is_due(f, &view, p, b->second_factor);
+	}
+	return is_due;
+}
+
 /* Record, act, answer. Without the record there is no session. */
 static struct err begin_session(struct arena *a, struct flow *f, const struct happening *h, const struct proof *p,
     const struct beginning *b, struct sign_in *out)
@@ -261,8 +380,7 @@ static struct err begin_session(struct arena *a, struct flow *f, const struct ha
 	random_token(out->token);
 	secret_digest(out->token, TOKEN_TEXT - 1, id);
 	short_id = arena_copy(a, id, SHORT_SESSION - 1);
-	struct err e = record(f, h, AUDIT_SIGN_IN, "ok", "ok", short_id,
-	    b->replaces != NULL ? arena_printf(a, "replaces %.16s", b->replaces) : NULL);
+	struct err e = record(f, h, AUDIT_SIGN_IN, "ok", "ok", short_id, detail_of(a, p, b));
 	if (e.code == OK) {
 		e = add_session(a, f, h->caller, h->who, b, id, &out->revision);
 		if (e.code != OK)
@@ -273,11 +391,13 @@ static struct err begin_session(struct arena *a, struct flow *f, const struct ha
 		out->outcome = SIGN_IN_REFUSED;
 		return FAIL(ERR_UNAVAILABLE, e.what);
 	}
+	note_day(a, f, h->who, b->authenticated_at);
 	flow_csrf_of(out->token, out->csrf);
 	memcpy(out->uid, h->who->uid, sizeof out->uid);
 	out->expires = b->expires;
 	out->grace = p->bind.grace;
 	out->password_expires = p->bind.expires;
+	out->must_enrol = must_enrol(f, h->who, b);
 	return SUCCESS;
 }
 
@@ -303,9 +423,9 @@ static const char *session_of_token(struct arena *a, struct flow *f, const char 
 
 /* Refusals differ by what they cost: a locked account takes no hashing, a person's own failures are counted and told to
  * every replica, a decoy's are not. They all leave on the strokes of one clock that began with the request. */
-static int64_t next_stroke(const struct flow *f, int64_t began_us)
+int64_t sign_in_stroke(const struct flow *f, int64_t began_us, int strokes)
 {
-	int64_t stroke = (int64_t)flow_set(&f->set.refusal_ms) * 1000;
+	int64_t stroke = (int64_t)flow_set(&f->set.refusal_ms) * strokes * 1000;
 
 	return stroke == 0 ? 0 : began_us + (1 + (clock_steady_us() - began_us) / stroke) * stroke;
 }
@@ -315,25 +435,88 @@ static struct err refuse(struct flow *f, const struct happening *h, const struct
 	struct err e = record_refusal(f, h, p);
 
 	if (p->outcome == SIGN_IN_REFUSED)
-		out->answer_at = next_stroke(f, began_us);
+		out->answer_at = sign_in_stroke(f, began_us, 1);
+	if (p->outcome == SIGN_IN_NEW_REFUSED)
+		out->problems = p->renewal->problems;
 	return e.code != OK ? FAIL(ERR_UNAVAILABLE, e.what) : SUCCESS;
 }
 
-struct err flow_sign_in(struct arena *a, struct flow *f, const struct caller *c, const char *username,
-    const char *password, size_t password_size, const char *old_token, struct sign_in *out)
+/* ---- what stands between a right password and a session ---- */
+
+/* Who has not been here for so long loses his account; the help desk gives it back. Whoever knows the password learns as
+ * little of it as anybody else. */
+static struct err retire(struct arena *a, struct flow *f, const struct caller *c, const struct who *who)
+{
+	struct entry to = { .kind = KIND_PERSON, .id = who->uid, .state = STATE_DISABLED, .reason = "inactivity",
+		.decided_at = clock_now() };
+	struct guard guard = { .state = STATE_ACTIVE };
+	struct revision written;
+	struct audit_record r = {
+		.class = AUDIT_CHANGE,
+		.event = "account.disable",
+		.request_id = c->request_id,
+		.address = c->address,
+		.resource_kind = kind_word(KIND_PERSON),
+		.resource = who->uid,
+		.outcome = "ok",
+		.detail = "inactivity",
+	};
+
+	TRY(audit_write(f->audit, &r));
+	struct err e = dir_update(a, f->dir, NULL, &to, FIELD_STATE | FIELD_REASON | FIELD_DECIDED, &guard, &written);
+	if (e.code == ERR_CONFLICT)
+		return SUCCESS;
+	TRY(e);
+	TRY(session_settle(f, &written));
+	notice_send(a, f, "account-disabled", who->uid, NULL);
+	return SUCCESS;
+}
+
+static bool is_inactive(const struct flow *f, const struct who *who, int64_t now)
+{
+	int64_t days = flow_set(&f->set.inactive_days);
+
+	return days > 0 && who->signed_in_at > 0 && now - who->signed_in_at > days * DAY_S;
+}
+
+/* The password is right. May he come in? */
+static struct err admit(struct arena *a, struct flow *f, const struct caller *c, const struct who *who, int64_t now,
+    struct proof *p)
+{
+	if (is_inactive(f, who, now)) {
+		p->outcome = SIGN_IN_REFUSED;
+		p->reason = "inactive";
+		return retire(a, f, c, who);
+	}
+	if (who->at_nppes == NULL)
+		return SUCCESS;
+	const char *refused = NULL;
+	TRY(practitioner_admit(a, f, c, who->uid, who->at_nppes, &refused));
+	if (refused != NULL) {
+		p->outcome = SIGN_IN_REFUSED;
+		p->reason = refused;
+	}
+	return SUCCESS;
+}
+
+struct err flow_sign_in(struct arena *a, struct flow *f, const struct caller *c, const struct credentials *by,
+    const char *old_token, struct sign_in *out)
 {
 	struct who who;
 	struct proof proof;
+	struct renewal renewal;
 	struct happening h = { .event = "sign_in", .caller = c, .who = &who };
 	struct err e = SUCCESS;
 	/* Before the password is proved: if it is changed at this very time, the session is older than the change. */
 	int64_t now = clock_now(), began_us = clock_steady_us();
 
 	*out = (struct sign_in){ .outcome = SIGN_IN_REFUSED, .grace = -1, .password_expires = -1 };
-	if (!look_up(a, f, username, &who))
+	if (!look_up(a, f, by->username, &who))
 		e = FAIL(ERR_UNAVAILABLE, "the replica is stale");
 	if (e.code == OK)
-		e = prove(f, c, &who, password, password_size, &proof);
+		e = prove(a, f, c, &who, by, &renewal, &proof);
+	if (e.code == OK && proof.outcome == SIGN_IN_OK)
+		e = admit(a, f, c, &who, now, &proof);
 	if (e.code != OK) {
 		record_failure(f, &h, NULL, e);
 		return FAIL(ERR_UNAVAILABLE, e.what);
@@ -342,19 +525,21 @@ struct err flow_sign_in(struct arena *a, struct flow *f, const struct caller *c,
 	if (proof.outcome != SIGN_IN_OK)
 		return refuse(f, &h, &proof, began_us, out);
 	struct beginning b = {
-		.started_at = now,
+		.started_at = now > who.void_before ? now : who.void_before,
 		.authenticated_at = now,
 		.expires = now + flow_set(&f->set.session_absolute_s),
 		.replaces = session_of_token(a, f, old_token),
+		.second_factor = proof.second_factor,
 	};
 	return begin_session(a, f, &h, &proof, &b, out);
 }
 
-struct err flow_reauthenticate(struct arena *a, struct flow *f, const struct caller *c, const char *password,
-    size_t password_size, struct sign_in *out)
+struct err flow_reauthenticate(struct arena *a, struct flow *f, const struct caller *c, const struct credentials *by,
+    struct sign_in *out)
 {
 	struct who who;
 	struct proof proof;
+	struct renewal renewal;
 	struct happening h = { .event = "reauthenticate", .caller = c, .who = &who };
 	struct beginning b = { .replaces = c->session, .authenticated_at = clock_now() };
 	unsigned char digest[32];
@@ -372,12 +557,13 @@ struct err flow_reauthenticate(struct arena *a, struct flow *f, const struct cal
 		alive = s != NULL && s->state == STATE_ACTIVE;
 		b.started_at = alive ? s->started_at : 0;
 		b.expires = alive ? s->expires : 0;
+		b.second_factor = alive && s->second_factor;
 	}
 	if (fresh && !alive)
 		return FAIL(ERR_NOT_FOUND, "no session");
 	struct err e = FAIL(ERR_UNAVAILABLE, "the replica is stale");
 	if (fresh)
-		e = prove(f, c, &who, password, password_size, &proof);
+		e = prove(a, f, c, &who, by, &renewal, &proof);
 	if (e.code != OK) {
 		record_failure(f, &h, NULL, e);
 		return FAIL(ERR_UNAVAILABLE, e.what);
@@ -385,5 +571,8 @@ struct err flow_reauthenticate(struct arena *a, struct flow *f, const struct cal
 	out->outcome = proof.outcome;
 	if (proof.outcome != SIGN_IN_OK)
 		return refuse(f, &h, &proof, began_us, out);
+	b.second_factor |= proof.second_factor;
+	if (b.started_at < who.void_before)
+		b.started_at = who.void_before;
 	return begin_session(a, f, &h, &proof, &b, out);
 }

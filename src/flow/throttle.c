@@ -177,6 +177,20 @@ static size_t network_of(const char *address, unsigned char out[64])
 	return 1 + size;
 }
 
+void throttle_network(const char *address, char out[NETWORK_TEXT])
+{
+	unsigned char bytes[64] = { 0 };
+	size_t size = network_of(address, bytes);
+
+	memset(out, 0, NETWORK_TEXT);
+	if (bytes[0] == 0)
+		memcpy(out, bytes + 1, size - 1);
+	else if (bytes[0] == 4)
+		inet_ntop(AF_INET, bytes + 1, out, NETWORK_TEXT);
+	else
+		inet_ntop(AF_INET6, bytes + 1, out, NETWORK_TEXT);
+}
+
 static uint64_t key_of(const struct throttle *t, const unsigned char *bytes, size_t size)
 {
 	char mac[DIGEST_TEXT];

@@ -3,8 +3,8 @@
  * A guess is reserved before its password is sent and settled afterwards, so that guesses under way count too: any
  * number at once do not get further than one after another. A counter says how many failures there were in the last
  * window; never fewer than there were, unless it had to make room for others (throttle.c says for whom). Safe for
- * many threads; not shared between gateways and not kept over a restart: the account's own counter, which is both,
- * is the directory's. */
+ * many threads; not shared between gateways and not kept over a restart. What fails at accounts that there are is
+ * counted in the guess book, which is both (book.c); here for names that nobody has. */
 #pragma once
 
 #include <stddef.h>
@@ -19,6 +19,10 @@ struct throttle;
 /* Room for so many addresses and so many (address, account) pairs, rounded up to a power of two. */
 struct throttle *throttle_open(size_t addresses, size_t pairs);
 void throttle_close(struct throttle *);
+
+/* The network that an address counts for, as text: an IPv4 address, or the /64 of an IPv6 one. */
+#define NETWORK_TEXT 64
+void throttle_network(const char *address, char out[NETWORK_TEXT]);
 
 enum throttle_word {
 	THROTTLE_FREE,    /* go on; settle the ticket */

@@ -2,8 +2,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/json.h"
-#include "http/server.h"
+#include "http/call.h"
 
 #include "base/banned.h"
 
@@ -27,7 +26,7 @@ static bool is_unknowable(enum reason why)
 
 static struct reply lean_unknown(const struct request *q, enum reason why)
 {
-	struct reply r = lean(is_unknowable(why) ? 503 : 401);
+	struct reply r = lean(is_unknowable(why) ? 503 : why == MFA_REQUIRED ? 403 : 401);
 
 	if (r.status == 401)
 		reply_field(&r, "WWW-Authenticate", reply_challenge(q));
@@ -406,7 +405,7 @@ struct reply call_explain(struct request *q)
 	char store[4096];
 	struct text t;
 
-	if (!may_explain(q, &r))
+	if (!may_explain(q, &r) || !call_no_query(q, &r))
 		return r;
 	struct err e = json_read_object(q->arena, q->body, q->body_size, &body);
 	if (e.code == OK)

@@ -60,6 +60,21 @@ static void check_replica(struct checkup *c, struct request *q)
 		    arena_printf(q->arena, "%zu entries are not understood; the log names each as replica.misfit", s.misfits));
 }
 
+/* Mail that waits keeps nobody from working. */
+static void check_mail(struct checkup *c, struct request *q)
+{
+	struct mail_status s;
+
+	flow_mail_status(q->flow, &s);
+	if (!s.on)
+		return;
+	if (s.silent_since != 0)
+		check(c, "mail", WARN, arena_printf(q->arena, "the mail server has not been reached for %" PRId64
+		    " s; %" PRIu64 " messages wait", clock_now() - s.silent_since, s.waiting));
+	else
+		check(c, "mail", PASS, "the mail server is not known to be down");
+}
+
 static void check_certificate(struct checkup *c, struct request *q)
 {
 	char when[CLOCK_TEXT];
@@ -86,6 +101,7 @@ struct reply call_ready(struct request *q)
 	struct err audit = audit_health(q->audit);
 	check(&c, "audit", audit.code == OK ? PASS : BROKEN, audit.code == OK ? "records can be written" : audit.what);
 	check_certificate(&c, q);
+	check_mail(&c, q);
 
 	text_open(&t, arena_alloc(q->arena, 64), 64);
 	text_printf(&t, "{\"status\":\"%s\",\"checks\":{", health_words[c.worst]);
@@ -133,6 +149,20 @@ static void tell_replica(struct text *t, struct request *q)
 	text_printf(t, "scfgate_replica_load_seconds %.6f\n", (double)s.load_us / 1e6);
 }
 
+static void tell_mail(struct text *t, struct request *q)
+{
+	struct mail_status s;
+
+	flow_mail_status(q->flow, &s);
+	if (!s.on)
+		return;
+	gauge(t, "scfgate_mail_waiting", "Messages in the spool.", (int64_t)s.waiting);
+	total(t, "scfgate_mail_sent_total", "Messages that the mail server has taken.", s.sent);
+	total(t, "scfgate_mail_put_off_total", "Deliveries that are to be tried again.", s.put_off);
+	total(t, "scfgate_mail_failed_total", "Messages given up: refused for good, or too old.", s.failed);
+	gauge(t, "scfgate_mail_silent", "1: the mail server could not be reached the last time.", s.silent_since != 0);
+}
+
 static int64_t resident_bytes(void)
 {
 	long long pages = 0, resident = 0;
@@ -171,6 +201,7 @@ struct reply call_metrics(struct request *q)
 	text_open(&t, store, sizeof store);
 	metrics_tell(http->metrics, &t);
 	tell_replica(&t, q);
+	tell_mail(&t, q);
 	audit_status(q->audit, &audit);
 	total(&t, "scfgate_audit_records_total", "Audit records written.", audit.records);
 	total(&t, "scfgate_audit_refused_total", "Audit records that could not be written.", audit.refused);

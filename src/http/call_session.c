@@ -2,9 +2,9 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/json.h"
 #include "base/secret.h"
-#include "http/server.h"
+#include "flow/account.h"
+#include "http/call.h"
 
 #include "base/banned.h"
 
@@ -16,22 +16,6 @@ static void text_time(struct text *t, int64_t seconds)
 
 	clock_format(seconds * 1000000, when);
 	text_json(t, when);
-}
-
-/* A password is any bytes but NUL; one that is absent is as wrong as an empty one, so no reader learns more. */
-static struct err read_password(const json_t *body, const char **out, size_t *size)
-{
-	const json_t *password = json_object_get(body, "password");
-
-	*out = "";
-	*size = 0;
-	if (password == NULL)
-		return SUCCESS;
-	if (!json_is_string(password))
-		return FAIL(ERR_INVALID, "'password' must be a string");
-	*out = json_string_value(password);
-	*size = json_string_length(password);
-	return SUCCESS;
 }
 
 /* What was signed in to: a token for programs, a cookie and its CSRF token for browsers. */
@@ -49,6 +33,8 @@ static struct reply signed_in(struct request *q, const struct sign_in *s, bool b
 	text_time(&t, s->expires);
 	if (s->grace >= 0)
 		text_printf(&t, ",\"grace\":%d", s->grace);
+	if (s->must_enrol)
+		text_puts(&t, ",\"mfa_required\":true");
 	if (s->password_expires >= 0)
 		text_printf(&t, ",\"password_expires\":%lld", (long long)s->password_expires);
 	text_puts(&t, "}");
@@ -76,10 +62,14 @@ static struct reply outcome(struct request *q, const struct sign_in *s, bool by_
 		r = reply_problem(q, 429, "too_many_requests", "Too many sign-ins from this address have failed.");
 		r.fields[0].value = "60"; /* Retry-After */
 		return r;
+	case SIGN_IN_NEW_REFUSED:
+		return reply_form_problems(q, &s->problems);
+	case SIGN_IN_ELSEWHERE:
+		return reply_elsewhere(q, flow_nppes_link(q->flow));
 	case SIGN_IN_REFUSED:
 		break;
 	}
-	r = reply_problem(q, 401, reason_word(NOT_AUTHENTICATED), "User name or password is not right.");
+	r = reply_problem(q, 401, reason_word(NOT_AUTHENTICATED), "User name, password or code is not right.");
 	reply_field(&r, "WWW-Authenticate", "Bearer realm=\"scfgate\"");
 	return r;
 }
@@ -95,50 +85,78 @@ static struct reply finish(struct request *q, struct err e, struct sign_in *s, b
 
 struct reply call_login(struct request *q)
 {
-	static const char *const known[] = { "username", "password", "realm", "cookie", NULL };
 	json_auto *body = NULL;
-	const char *username, *password, *realm;
+	struct member_secret password, new_password;
+	struct credentials by = { 0 };
+	const char *realm; /* taken and not needed: the account says which it is */
 	struct sign_in s = { 0 };
 	struct reply refused;
-	size_t size;
+	bool cookie;
+	const struct member members[] = {
+		{ "username", MEMBER_TEXT, true, &by.username },
+		{ "password", MEMBER_SECRET, false, &password },
+		{ "new_password", MEMBER_SECRET, false, &new_password },
+		{ "otp", MEMBER_TEXT, false, &by.otp },
+		{ "realm", MEMBER_TEXT, false, &realm },
+		{ "cookie", MEMBER_FLAG, false, &cookie },
+		{ NULL, MEMBER_TEXT, false, NULL },
+	};
 
-	struct err e = json_read_object(q->arena, q->body, q->body_size, &body);
-	if (e.code == OK)
-		e = json_only(q->arena, body, known);
-	if (e.code == OK)
-		e = json_need_text(q->arena, body, "username", &username);
-	if (e.code == OK)
-		e = json_may_text(q->arena, body, "realm", &realm); /* the account says which it is */
-	if (e.code == OK)
-		e = read_password(body, &password, &size);
-	const json_t *cookie = json_object_get(body, "cookie");
-	if (e.code == OK && cookie != NULL && !json_is_boolean(cookie))
-		e = FAIL(ERR_INVALID, "'cookie' must be true or false");
-	if (e.code != OK)
-		return reply_error(q, e);
-	if (!request_token(q, &refused))
+	if (!call_no_query(q, &refused) || !call_body(q, members, &body, &refused) || !request_token(q, &refused))
 		return refused;
-	e = flow_sign_in(
-	    q->arena, q->flow, &q->caller, username, password, size, q->token[0] != '\0' ? q->token : NULL, &s);
-	return finish(q, e, &s, json_is_true(cookie));
+	by.password = password.bytes;
+	by.password_size = password.size;
+	by.new_password = json_object_get(body, "new_password") != NULL ? new_password.bytes : NULL;
+	by.new_password_size = new_password.size;
+	struct err e = flow_sign_in(q->arena, q->flow, &q->caller, &by, q->token[0] != '\0' ? q->token : NULL, &s);
+	return finish(q, e, &s, cookie);
 }
 
 struct reply call_reauthenticate(struct request *q)
 {
-	static const char *const known[] = { "password", NULL };
 	json_auto *body = NULL;
-	const char *password;
+	struct member_secret password;
+	struct credentials by = { 0 };
 	struct sign_in s = { 0 };
-	size_t size;
+	struct reply refused;
+	const struct member members[] = {
+		{ "password", MEMBER_SECRET, false, &password },
+		{ "otp", MEMBER_TEXT, false, &by.otp },
+		{ NULL, MEMBER_TEXT, false, NULL },
+	};
 
-	struct err e = json_read_object(q->arena, q->body, q->body_size, &body);
-	if (e.code == OK)
-		e = json_only(q->arena, body, known);
-	if (e.code == OK)
-		e = read_password(body, &password, &size);
-	if (e.code != OK)
-		return reply_error(q, e);
-	e = flow_reauthenticate(q->arena, q->flow, &q->caller, password, size, &s);
+	if (!call_no_query(q, &refused) || !call_body(q, members, &body, &refused))
+		return refused;
+	by.password = password.bytes;
+	by.password_size = password.size;
+	struct err e = flow_reauthenticate(q->arena, q->flow, &q->caller, &by, &s);
+	if (e.code == ERR_NOT_FOUND)
+		return reply_refused(q, SESSION_EXPIRED, NULL);
+	return finish(q, e, &s, q->by_cookie);
+}
+
+/* The old password is proved as by /v1/reauthenticate, and the session goes on under a new token; all others are void. */
+struct reply call_change_password(struct request *q)
+{
+	json_auto *body = NULL;
+	struct member_secret password, new_password;
+	struct credentials by = { 0 };
+	struct sign_in s = { 0 };
+	struct reply refused;
+	const struct member members[] = {
+		{ "old_password", MEMBER_SECRET, true, &password },
+		{ "new_password", MEMBER_SECRET, true, &new_password },
+		{ "otp", MEMBER_TEXT, false, &by.otp },
+		{ NULL, MEMBER_TEXT, false, NULL },
+	};
+
+	if (!call_no_query(q, &refused) || !call_body(q, members, &body, &refused))
+		return refused;
+	by.password = password.bytes;
+	by.password_size = password.size;
+	by.new_password = new_password.bytes;
+	by.new_password_size = new_password.size;
+	struct err e = flow_reauthenticate(q->arena, q->flow, &q->caller, &by, &s);
 	if (e.code == ERR_NOT_FOUND)
 		return reply_refused(q, SESSION_EXPIRED, NULL);
 	return finish(q, e, &s, q->by_cookie);
@@ -146,7 +164,11 @@ struct reply call_reauthenticate(struct request *q)
 
 struct reply call_logout(struct request *q)
 {
-	struct reply r = reply_empty(204);
+	struct reply r;
+
+	if (!call_no_query(q, &r))
+		return r;
+	r = reply_empty(204);
 	struct err e = flow_sign_out(q->arena, q->flow, &q->caller, &r.revision);
 
 	if (e.code == ERR_NOT_FOUND)
@@ -163,8 +185,11 @@ struct reply call_me(struct request *q)
 	struct me me;
 	char store[1024];
 	struct text t;
-	struct err e = flow_me(q->arena, q->flow, &q->caller, &me);
+	struct reply refused;
 
+	if (!call_no_query(q, &refused))
+		return refused;
+	struct err e = flow_me(q->arena, q->flow, &q->caller, &me);
 	if (e.code != OK)
 		return reply_error(q, e);
 	text_open(&t, store, sizeof store);
@@ -193,8 +218,11 @@ struct reply call_sessions(struct request *q)
 	size_t count;
 	char store[4096];
 	struct text t;
-	struct err e = flow_sessions(q->arena, q->flow, &q->caller, &list, &count);
+	struct reply refused;
 
+	if (!call_no_query(q, &refused))
+		return refused;
+	struct err e = flow_sessions(q->arena, q->flow, &q->caller, &list, &count);
 	if (e.code != OK)
 		return reply_error(q, e);
 	text_open(&t, store, sizeof store);
@@ -222,8 +250,11 @@ struct reply call_sessions(struct request *q)
 
 struct reply call_end_session(struct request *q)
 {
-	struct reply r = reply_empty(204);
-	struct err e = flow_end_session(q->arena, q->flow, &q->caller, q->id, &r.revision);
+	struct reply r;
 
+	if (!call_no_query(q, &r))
+		return r;
+	r = reply_empty(204);
+	struct err e = flow_end_session(q->arena, q->flow, &q->caller, q->id, &r.revision);
 	return e.code != OK ? reply_error(q, e) : r;
 }

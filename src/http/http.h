@@ -15,6 +15,13 @@ struct http_route {
 	enum action action;
 };
 
+/* What GET /v1/help tells; texts may be NULL. */
+struct http_help {
+	const char *topics;              /* a file of questions and answers (http/help.h) */
+	const char *eus_phone, *eus_tty, *eus_mail, *eus_hours;
+	const char *nppes_link;
+};
+
 struct http_settings {
 	const char *listen;              /* address to listen on: "127.0.0.1", "::1" */
 	int port;                        /* 0: any free one, told by http_port */
@@ -28,8 +35,11 @@ struct http_settings {
 	int connections, connections_per_address;
 	int idle_s;                      /* an idle or slow connection is closed after this */
 	int header_bytes, body_bytes;    /* 431, 413 */
+	const char *documents_folder;    /* where documents are kept while they come; NULL: none can */
+	int document_bytes, uploads;     /* of one document; documents that come at the same time */
 	int requests_per_second;         /* per address, burst twice that; 0: off; 429 */
 	int drain_s;
+	struct http_help help;
 	int fresh_ms;                    /* Scfgate-At-Least: wait at most this long; 0: 1000 */
 };
 

@@ -16,6 +16,7 @@ static const struct {
 	[HEADER_CONTENT_LENGTH] = NAME("content-length"),
 	[HEADER_TRANSFER_ENCODING] = NAME("transfer-encoding"),
 	[HEADER_EXPECT] = NAME("expect"),
+	[HEADER_ACCEPT] = NAME("accept"),
 	[HEADER_CONTENT_TYPE] = NAME("content-type"),
 	[HEADER_AUTHORIZATION] = NAME("authorization"),
 	[HEADER_COOKIE] = NAME("cookie"),
@@ -25,6 +26,7 @@ static const struct {
 	[HEADER_ORIGINAL_URI] = NAME("x-original-uri"),
 	[HEADER_AT_LEAST] = NAME("scfgate-at-least"),
 	[HEADER_IF_MATCH] = NAME("if-match"),
+	[HEADER_IDEMPOTENCY_KEY] = NAME("idempotency-key"),
 	[HEADER_USER_AGENT] = NAME("user-agent"),
 #undef NAME
 };
@@ -49,7 +51,7 @@ static enum header_name candidate(const char *folded, size_t size)
 	case 4:
 		return HEADER_HOST;
 	case 6:
-		return folded[0] == 'c' ? HEADER_COOKIE : HEADER_EXPECT;
+		return folded[0] == 'c' ? HEADER_COOKIE : folded[0] == 'a' ? HEADER_ACCEPT : HEADER_EXPECT;
 	case 8:
 		return HEADER_IF_MATCH;
 	case 10:
@@ -62,6 +64,8 @@ static enum header_name candidate(const char *folded, size_t size)
 		return HEADER_AUTHORIZATION;
 	case 14:
 		return folded[0] == 'c' ? HEADER_CONTENT_LENGTH : HEADER_ORIGINAL_URI;
+	case 15:
+		return HEADER_IDEMPOTENCY_KEY;
 	case 16:
 		return HEADER_AT_LEAST;
 	case 17:
@@ -144,7 +148,8 @@ bool hygiene_take(struct head *h, const char *name, size_t name_size, const char
 	if (f == HEADERS)
 		return true;
 	if (h->headers[f].text != NULL) {
-		h->doubled |= 1u << f;
+		if (f != HEADER_ACCEPT) /* a list, which may come in pieces (RFC 9110 5.3); the first one is read */
+			h->doubled |= 1u << f;
 		return true;
 	}
 	/* RFC 9110 5.5: blanks around a value are not part of it. */
@@ -335,6 +340,17 @@ bool hygiene_is_json(const struct header *f)
 	return (quoted && i + 7 == f->size) || (begins_folded(f, i, "utf-8") && i + 5 == f->size);
 }
 
+bool hygiene_is_document(const struct header *f)
+{
+	static const char *const types[] = { "application/pdf", "image/png", "image/jpeg", "image/gif",
+		"application/octet-stream" };
+
+	for (size_t i = 0; f->text != NULL && i < COUNT(types); i++)
+		if (f->size == strlen(types[i]) && begins_folded(f, 0, types[i]))
+			return true;
+	return false;
+}
+
 bool hygiene_is_request_id(const struct header *f)
 {
 	if (f->text == NULL || f->size == 0 || f->size > 64)
@@ -354,4 +370,98 @@ bool hygiene_entity_tag(const struct header *f, struct header *out)
 		return false;
 	*out = (struct header){ f->text + 1, f->size - 2 };
 	return memchr(out->text, '"', out->size) == NULL;
+}
+
+/* ---- Accept ---- */
+
+/* How exactly a range ("text/html", "text/" and a star, or two stars) names the type: 3, 2, 1; 0: it does not. */
+static int range_fits(const char *range, size_t size, const char *type)
+{
+	size_t slash = strcspn(type, "/");
+
+	if (size == strlen(type) && strncasecmp(range, type, size) == 0)
+		return 3;
+	if (size == slash + 2 && range[size - 1] == '*' && strncasecmp(range, type, slash + 1) == 0)
+		return 2;
+	return size == 3 && memcmp(range, "*/*", 3) == 0 ? 1 : 0;
+}
+
+/* The weight in thousandths: "0.8" is 800; what is no weight counts as 0. */
+static int weight_of(const char *p, size_t size)
+{
+	int weight = 0, digit = 1000;
+
+	if (size == 0 || size > 5 || (p[0] != '0' && p[0] != '1') || (size > 1 && p[1] != '.'))
+		return 0;
+	for (size_t i = 0; i < size; i++) {
+		if (i == 1)
+			continue;
+		if (p[i] < '0' || p[i] > '9')
+			return 0;
+		weight += (p[i] - '0') * digit;
+		digit /= 10;
+	}
+	return weight <= 1000 ? weight : 0;
+}
+
+/* One element: "text/html;level=1;q=0.7". *size: of the range alone. */
+static int element_weight(const char *at, size_t whole, size_t *size)
+{
+	const char *end = at + whole, *p = memchr(at, ';', whole);
+	int weight = 1000;
+
+	*size = p != NULL ? (size_t)(p - at) : whole;
+	while (*size > 0 && (at[*size - 1] == ' ' || at[*size - 1] == '\t'))
+		--*size;
+	while (p != NULL && p < end) {
+		p++;
+		while (p < end && (*p == ' ' || *p == '\t'))
+			p++;
+		const char *next = memchr(p, ';', (size_t)(end - p));
+		size_t n = (size_t)((next != NULL ? next : end) - p);
+		while (n > 0 && (p[n - 1] == ' ' || p[n - 1] == '\t'))
+			n--;
+		if (n > 2 && (p[0] == 'q' || p[0] == 'Q') && p[1] == '=')
+			weight = weight_of(p + 2, n - 2);
+		p = next;
+	}
+	return weight;
+}
+
+static int weight_for(const struct header *accept, const char *type)
+{
+	int weight = 0, closest = 0;
+
+	for (const char *p = accept->text, *end = p + accept->size; p < end;) {
+		const char *comma = memchr(p, ',', (size_t)(end - p));
+		const char *stop = comma != NULL ? comma : end;
+		size_t size;
+
+		while (p < stop && (*p == ' ' || *p == '\t'))
+			p++;
+		int this = element_weight(p, (size_t)(stop - p), &size), fit = range_fits(p, size, type);
+		if (fit > closest) {
+			closest = fit;
+			weight = this;
+		}
+		p = comma != NULL ? comma + 1 : end;
+	}
+	return weight;
+}
+
+int hygiene_prefers(const struct header *accept, const char *const *types, int count)
+{
+	int best = -1, best_weight = 0;
+
+	if (accept->text == NULL || accept->size == 0)
+		return 0;
+	for (int i = 0; i < count; i++) {
+		int weight = weight_for(accept, types[i]);
+
+		if (weight > best_weight) {
+			best = i;
+			best_weight = weight;
+		}
+	}
+	return best;
 }

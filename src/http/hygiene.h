@@ -11,6 +11,7 @@ enum header_name {
 	HEADER_CONTENT_LENGTH,
 	HEADER_TRANSFER_ENCODING,
 	HEADER_EXPECT,
+	HEADER_ACCEPT,
 	HEADER_CONTENT_TYPE,
 	HEADER_AUTHORIZATION,
 	HEADER_COOKIE,
@@ -20,6 +21,7 @@ enum header_name {
 	HEADER_ORIGINAL_URI,
 	HEADER_AT_LEAST,
 	HEADER_IF_MATCH,
+	HEADER_IDEMPOTENCY_KEY,
 	HEADER_USER_AGENT,
 	HEADERS,
 };
@@ -59,6 +61,10 @@ bool hygiene_bearer(const struct head *, struct header *out);
 int hygiene_cookie(const struct head *, const char *name, struct header *out);
 /* application/json, perhaps with charset=utf-8. */
 bool hygiene_is_json(const struct header *content_type);
+/* application/pdf, image/png, image/jpeg, image/gif or application/octet-stream: what it says is not believed. */
+bool hygiene_is_document(const struct header *content_type);
+/* Which of these media types, the best for us first, Accept prefers (RFC 9110 12.5.1); -1: none. Absent: the first. */
+int hygiene_prefers(const struct header *accept, const char *const *types, int count);
 /* 1–64 of [A-Za-z0-9._-]. */
 bool hygiene_is_request_id(const struct header *);
 /* The one strong entity tag of If-Match, without its quotes; false for lists, weak tags, and "*". */

@@ -7,7 +7,6 @@
 #include "base/banned.h"
 
 #define SHARDS 16
-#define ROWS_MOST 64
 
 static const unsigned statuses[] = { 200, 201, 204, 400, 401, 403, 404, 405, 409, 412, 413, 414, 415, 417, 422, 428,
 	429, 431, 500, 503 };
@@ -32,13 +31,14 @@ static const struct {
 };
 #define BOUNDS (sizeof bounds / sizeof bounds[0])
 
-static const char *const outcomes[] = { "ok", "refused", "must_change", "expired", "too_many", "unavailable" };
+static const char *const outcomes[] = { "ok", "refused", "must_change", "expired", "too_many", "new_refused",
+	"elsewhere", "unavailable" };
 #define OUTCOMES (sizeof outcomes / sizeof outcomes[0])
 
 typedef _Atomic uint64_t counter;
 
 struct shard {
-	counter requests[ROWS_MOST + 1][STATUSES]; /* the last row: no such call */
+	counter requests[ROUTES_MOST + 1][STATUSES]; /* the last row: no such call */
 	counter decisions[ACTIONS][REASONS];
 	counter latency[BOUNDS + 1], latency_sum;
 	counter sign_ins[OUTCOMES];
@@ -75,7 +75,7 @@ static void add(counter *c, uint64_t n)
 
 void metrics_request(struct metrics *m, const struct row *row, unsigned status)
 {
-	size_t at = row != NULL ? (size_t)(row - routes_table) : ROWS_MOST, i = 0;
+	size_t at = row != NULL ? (size_t)(row - routes_table) : ROUTES_MOST, i = 0;
 
 	while (i < STATUSES - 1 && statuses[i] != status)
 		i++;
@@ -119,7 +119,7 @@ static void tell_requests(const struct metrics *m, struct text *t)
 {
 	text_puts(t, "# HELP scfgate_requests_total Requests answered, by call and status.\n"
 	    "# TYPE scfgate_requests_total counter\n");
-	for (size_t row = 0; row <= ROWS_MOST; row++) {
+	for (size_t row = 0; row <= ROUTES_MOST; row++) {
 		for (size_t i = 0; i < STATUSES; i++) {
 			uint64_t n = sum(m, &m->shards[0].requests[row][i]);
 

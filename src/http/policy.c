@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "http/help.h"
 #include "http/target.h"
 
 #include "base/banned.h"
@@ -110,8 +111,10 @@ static struct err fill(struct policy *p, const struct http_settings *s)
 	TRY(keys_read(p->arena, s->certificate, s->key, s->client_ca, &p->keys));
 	TRY(read_peers(p, s));
 	TRY(read_routes(p, s));
+	TRY(help_read(p->arena, &s->help, &p->help));
 	p->header_bytes = (size_t)s->header_bytes;
 	p->body_bytes = (size_t)s->body_bytes;
+	p->document_bytes = (size_t)s->document_bytes;
 	p->requests_per_second = s->requests_per_second;
 	p->connections_per_address = s->connections_per_address;
 	p->drain_s = s->drain_s;

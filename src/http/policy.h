@@ -26,9 +26,10 @@ struct policy {
 	size_t peer_count;
 	struct forward_route *routes;
 	size_t route_count;
-	size_t header_bytes, body_bytes;
+	size_t header_bytes, body_bytes, document_bytes;
 	int requests_per_second, connections_per_address;
 	int drain_s, fresh_ms;
+	struct help *help;         /* http/help.h */
 };
 
 /* The error names the setting, and is in the arena given. */

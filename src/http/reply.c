@@ -17,12 +17,14 @@ static const struct {
 } titles[] = {
 	{ 200, "OK" },
 	{ 201, "Created" },
+	{ 202, "Accepted" },
 	{ 204, "No Content" },
 	{ 400, "Bad Request" },
 	{ 401, "Unauthorized" },
 	{ 403, "Forbidden" },
 	{ 404, "Not Found" },
 	{ 405, "Method Not Allowed" },
+	{ 406, "Not Acceptable" },
 	{ 409, "Conflict" },
 	{ 412, "Precondition Failed" },
 	{ 413, "Content Too Large" },
@@ -165,6 +167,21 @@ struct reply reply_refused(struct request *q, enum reason why, const struct revi
 	return r;
 }
 
+struct reply reply_elsewhere(struct request *q, const char *link)
+{
+	char store[1024];
+	struct text t;
+
+	text_open(&t, store, sizeof store);
+	begin_problem(&t, q, 403, reason_word(MANAGED_ELSEWHERE), reason_text(MANAGED_ELSEWHERE));
+	text_puts(&t, ",\"link\":");
+	text_json(&t, link);
+	text_puts(&t, "}");
+	struct reply r = reply_json(q, 403, &t);
+	r.type = "application/problem+json";
+	return r;
+}
+
 struct reply reply_unknown(struct request *q, enum reason why)
 {
 	return refusal(q, status_of(why) == 503 ? 503 : 401, why);
@@ -227,10 +244,21 @@ static bool put_fields(const struct request *q, const struct reply *r, struct MH
 	return fine;
 }
 
-static struct MHD_Response *render(const struct request *q, const struct reply *r)
+/* The library reads a file piece by piece, and closes it in the end. */
+static struct MHD_Response *begin_response(struct reply *r)
 {
-	struct MHD_Response *out = MHD_create_response_from_buffer(
-	    r->size, (void *)(uintptr_t)(r->size > 0 ? r->body : ""), MHD_RESPMEM_PERSISTENT);
+	if (!r->from_file)
+		return MHD_create_response_from_buffer(
+		    r->size, (void *)(uintptr_t)(r->size > 0 ? r->body : ""), MHD_RESPMEM_PERSISTENT);
+	struct MHD_Response *out = MHD_create_response_from_fd64(r->size, r->file);
+	if (out != NULL)
+		r->file = -1;
+	return out;
+}
+
+static struct MHD_Response *render(const struct request *q, struct reply *r)
+{
+	struct MHD_Response *out = begin_response(r);
 
 	if (out != NULL && !put_fields(q, r, out)) {
 		MHD_destroy_response(out);
@@ -315,7 +343,7 @@ static size_t slot_of(const unsigned char *key, size_t size)
 }
 
 /* Borrowed; NULL: this one cannot be kept. */
-static struct MHD_Response *like_before(const struct request *q, const struct reply *r)
+static struct MHD_Response *like_before(const struct request *q, struct reply *r)
 {
 	unsigned char key[KEY_MOST];
 	size_t size = r->lean && !r->close && r->size == 0 && r->cookie == NULL && r->type == NULL ? key_of(r, key) : 0;

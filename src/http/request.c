@@ -1,6 +1,7 @@
 /* The steps of a request: what must be right before a handler sees it, and how the handler is run. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -25,6 +26,7 @@ void request_begin(struct request *q, const char *raw, bool exact)
 	q->body = q->held;
 	q->body_size = q->body_swallowed = 0;
 	q->body_room = sizeof q->held;
+	q->upload.fd = -1;
 	q->wrong_target = target_read(raw, size, &q->target);
 	/* The library cuts the request line at a NUL; behind a whole target comes the version. */
 	if (exact && strncmp(raw + size + 1, "HTTP/", 5) != 0)
@@ -72,7 +74,7 @@ static struct reply forbidden(void)
 
 static bool is_method(const char *method)
 {
-	static const char *const methods[] = { "GET", "HEAD", "POST", "PUT", "DELETE" };
+	static const char *const methods[] = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE" };
 
 	for (size_t i = 0; i < COUNT(methods); i++)
 		if (strcmp(method, methods[i]) == 0)
@@ -93,10 +95,11 @@ static bool find_row(struct request *q, struct reply *refused)
 	bool operations = q->client->tls.session == NULL;
 
 	if (!is_method(q->method)) {
-		*refused = not_allowed(q, "GET, HEAD, POST, PUT, DELETE");
+		*refused = not_allowed(q, "GET, HEAD, POST, PUT, PATCH, DELETE");
 		return false;
 	}
-	q->row = routes_find(q->arena, q->method, &q->target, operations, &q->id, q->allow);
+	q->row = routes_find(q->arena, q->method, &q->target, operations, q->ids, q->allow);
+	q->id = q->ids[0];
 	if (q->row != NULL)
 		return true;
 	*refused = q->allow[0] != '\0' ? not_allowed(q, q->allow) : reply_refused(q, NOT_FOUND, NULL);
@@ -126,10 +129,26 @@ static bool judge_headers(struct request *q, size_t size, struct reply *refused)
 	return true;
 }
 
+static bool judge_document(struct request *q, struct reply *refused)
+{
+	if (q->head.body > q->policy->document_bytes) {
+		*refused = closing(reply_problem(q, 413, "too_large", "The document is too large."));
+		return false;
+	}
+	if (!hygiene_is_document(&q->head.headers[HEADER_CONTENT_TYPE])) {
+		*refused = reply_problem(q, 415, "unsupported_media_type",
+		    "Content-Type must be application/pdf, image/png, image/jpeg, image/gif or application/octet-stream.");
+		return false;
+	}
+	return true;
+}
+
 static bool judge_body(struct request *q, struct reply *refused)
 {
 	unsigned flags = q->row->flags;
 
+	if (flags & UPLOAD)
+		return judge_document(q, refused);
 	if (!(flags & JSON_BODY)) {
 		if (!q->head.chunked && q->head.body == 0)
 			return true;
@@ -225,7 +244,11 @@ bool request_session(struct request *q, struct reply *refused)
 {
 	enum reason why = flow_recognize(q->flow, q->token[0] != '\0' ? q->token : NULL, &q->caller);
 
-	if (why != REASON_OK) {
+	if (why == MFA_REQUIRED && !(q->row->flags & MAY_ENROL)) {
+		*refused = reply_refused(q, why, NULL);
+		return false;
+	}
+	if (why != REASON_OK && why != MFA_REQUIRED) {
 		*refused = reply_unknown(q, why);
 		return false;
 	}
@@ -271,7 +294,9 @@ static bool judge_head(struct request *q, size_t size, struct reply *refused)
 		return false;
 	if (!judge_headers(q, size, refused) || !judge_body(q, refused) || !read_at_least(q, refused))
 		return false;
-	return !(q->row->flags & SIGNED_IN) || (request_token(q, refused) && request_session(q, refused));
+	if (q->row->flags & SIGNED_IN && (!request_token(q, refused) || !request_session(q, refused)))
+		return false;
+	return !(q->row->flags & UPLOAD) || upload_begin(q, refused);
 }
 
 void request_head(struct request *q, const char *method, const char *version, const char *end, size_t size)
@@ -311,8 +336,13 @@ static void grow(struct request *q, size_t need)
 
 bool request_body(struct request *q, const char *bytes, size_t size)
 {
-	size_t most = q->policy->body_bytes;
+	bool document = q->row != NULL && q->row->flags & UPLOAD;
+	size_t most = document ? q->policy->document_bytes : q->policy->body_bytes;
 
+	if (q->reply.status == 0 && q->upload.fd >= 0) {
+		upload_take(q, bytes, size);
+		return true;
+	}
 	if (q->reply.status == 0 && size > most - q->body_size)
 		q->reply = closing(reply_problem(q, 413, "too_large", "The body is too large."));
 	if (q->reply.status != 0) {
@@ -369,6 +399,9 @@ void request_end(struct request *q)
 	if (q->body != q->held)
 		free(q->body);
 	q->body = q->held;
+	upload_end(q);
+	if (q->reply.from_file && q->reply.file >= 0)
+		close(q->reply.file);
 	if (q->reply.secret) {
 		secret_wipe((char *)(uintptr_t)q->reply.body, q->reply.size);
 		if (q->reply.cookie != NULL)

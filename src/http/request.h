@@ -8,6 +8,7 @@
 #include "http/policy.h"
 #include "http/target.h"
 #include "http/tls.h"
+#include "http/upload.h"
 
 struct MHD_Connection;
 struct request;
@@ -27,6 +28,8 @@ struct reply {
 	bool close;            /* the connection */
 	bool lean;             /* forward authorization: only a proxy reads it */
 	bool secret;           /* body and cookie are wiped once they are sent */
+	bool from_file;        /* the body is size bytes of this file, which is closed in the end */
+	int file;
 	char *cookie;          /* Set-Cookie, or NULL */
 	int64_t not_before;    /* clock_steady_us: sent at that time at the earliest, so that it tells nothing */
 };
@@ -39,6 +42,8 @@ enum route_flags {
 	FORWARD = 1 << 3,      /* forward authorization: peers only, and refusals are 401, 403 and 503 */
 	OPERATIONS = 1 << 4,   /* on the operations listener, and only there */
 	OWN_LANGUAGE = 1 << 5, /* AuthZEN: a wrong Content-Type is 400 */
+	MAY_ENROL = 1 << 7,    /* also for who must get a second factor first */
+	UPLOAD = 1 << 6,       /* the body is a document, and goes to a file (upload.h) */
 };
 
 struct row {
@@ -48,11 +53,13 @@ struct row {
 };
 extern const struct row routes_table[];
 extern const size_t routes_count;
+#define ROUTES_MOST 192 /* each is counted apart */
 #define ALLOW_TEXT 40
-/* The row of method (HEAD: the row of GET) and path; its variable is copied into the arena. NULL: no such row; then
- * allow lists the methods that the path has, or is "". */
+/* The row of method (HEAD: the row of GET) and path; its variables, two at most, are copied into the arena. NULL: no
+ * such row; then allow lists the methods that the path has, or is "". */
+#define PATH_VARIABLES 2
 const struct row *routes_find(struct arena *, const char *method, const struct target *, bool operations,
-    const char **id, char allow[ALLOW_TEXT]);
+    const char *ids[PATH_VARIABLES], char allow[ALLOW_TEXT]);
 
 /* Who has the next move on a connection. */
 enum client_turn { TURN_CLIENT, TURN_BODY, TURN_OURS };
@@ -65,7 +72,7 @@ struct client {
 	struct tls tls;               /* session NULL: the operations listener */
 	struct address address;
 	char address_text[ADDRESS_TEXT];
-	int fd;
+	int fd, wakes;                /* wakes: of its door, when the connection is resumed */
 	bool seen;                    /* peer and certificate were looked at under this policy */
 	bool is_peer;
 	enum tls_peer certificate;
@@ -95,7 +102,8 @@ struct request {
 	struct target target;
 	struct head head;
 	const struct row *row;
-	const char *id;               /* the variable of row->path */
+	const char *ids[PATH_VARIABLES]; /* the variables of row->path, in its order */
+	const char *id;               /* the first one */
 	const char *method;
 	char allow[ALLOW_TEXT];
 
@@ -110,6 +118,8 @@ struct request {
 	char *body;
 	size_t body_size, body_room, body_swallowed;
 	char held[512];               /* where a short body is kept */
+	struct upload upload;         /* of a call with UPLOAD: the body; fd -1: none */
+	size_t upload_place;
 
 	struct reply reply;
 };
@@ -146,6 +156,8 @@ struct reply reply_problem(struct request *, unsigned status, const char *reason
 /* The same with errors[]: 422. */
 struct reply reply_form_problems(struct request *, const struct form_problems *);
 struct reply reply_refused(struct request *, enum reason, const struct revision *);
+/* managed_elsewhere, with the link to where. */
+struct reply reply_elsewhere(struct request *, const char *link);
 /* Whoever asks has not shown who he is, for this reason: 401, or 503 if it cannot be known. */
 struct reply reply_unknown(struct request *, enum reason);
 const char *reply_challenge(const struct request *); /* WWW-Authenticate (RFC 6750 3) */
@@ -169,18 +181,96 @@ void metrics_tell(struct metrics *, struct text *);
 
 /* ---- handlers ---- */
 struct reply call_login(struct request *);
+struct reply call_change_password(struct request *);
+struct reply call_register(struct request *);
+struct reply call_register_finish(struct request *);
+struct reply call_profile(struct request *);
+struct reply call_change_profile(struct request *);
+struct reply call_confirm_mail(struct request *);
+struct reply call_ask_reset(struct request *);
+struct reply call_finish_reset(struct request *);
 struct reply call_logout(struct request *);
 struct reply call_reauthenticate(struct request *);
 struct reply call_me(struct request *);
 struct reply call_sessions(struct request *);
 struct reply call_end_session(struct request *);
+struct reply call_factor(struct request *);
+struct reply call_factor_enrol(struct request *);
+struct reply call_factor_confirm(struct request *);
+struct reply call_factor_recovery(struct request *);
+struct reply call_factor_remove(struct request *);
 struct reply call_list_records(struct request *);
 struct reply call_view_record(struct request *);
 struct reply call_update_record(struct request *);
 struct reply call_create_submission(struct request *);
+struct reply call_list_submissions(struct request *);
+struct reply call_view_submission(struct request *);
+struct reply call_update_submission(struct request *);
+struct reply call_delete_submission(struct request *);
+struct reply call_submit_submission(struct request *);
+struct reply call_accept_submission(struct request *);
+struct reply call_return_submission(struct request *);
+struct reply call_request_association(struct request *);
+struct reply call_list_associations(struct request *);
+struct reply call_view_association(struct request *);
+struct reply call_approve_association(struct request *);
+struct reply call_reject_association(struct request *);
+struct reply call_end_association(struct request *);
+struct reply call_cancel_association(struct request *);
+struct reply call_confirm_association(struct request *);
+struct reply call_leave_employer(struct request *);
+struct reply call_request_revocation(struct request *);
+struct reply call_list_revocations(struct request *);
+struct reply call_view_revocation(struct request *);
+struct reply call_execute_revocation(struct request *);
+struct reply call_decline_revocation(struct request *);
 struct reply call_auth_nginx(struct request *);
 struct reply call_evaluation(struct request *);
 struct reply call_explain(struct request *);
+struct reply call_prepare_consent(struct request *);
+struct reply call_list_consents(struct request *);
+struct reply call_view_consent(struct request *);
+struct reply call_consent_form(struct request *);
+struct reply call_sign_consent(struct request *);
+struct reply call_receive_consent(struct request *);
+struct reply call_scan_consent(struct request *);
+struct reply call_read_scan(struct request *);
+struct reply call_withdraw_consent(struct request *);
+struct reply call_approve_consent(struct request *);
+struct reply call_reject_consent(struct request *);
+struct reply call_revoke_consent(struct request *);
+struct reply call_confirm_consent(struct request *);
+struct reply call_help(struct request *);
+struct reply call_help_topic(struct request *);
+struct reply call_desk_queue(struct request *);
+struct reply call_desk_account(struct request *);
+struct reply call_unlock_account(struct request *);
+struct reply call_reset_account(struct request *);
+struct reply call_disable_account(struct request *);
+struct reply call_enable_account(struct request *);
+struct reply call_remove_account(struct request *);
+struct reply call_remove_account_factor(struct request *);
+struct reply call_open_case(struct request *);
+struct reply call_view_case(struct request *);
+struct reply call_close_case(struct request *);
+struct reply call_register_organization(struct request *);
+struct reply call_list_organizations(struct request *);
+struct reply call_view_organization(struct request *);
+struct reply call_update_organization(struct request *);
+struct reply call_verify_organization(struct request *);
+struct reply call_suspend_organization(struct request *);
+struct reply call_reinstate_organization(struct request *);
+struct reply call_close_organization(struct request *);
+struct reply call_report_fraud(struct request *);
+struct reply call_submit_claim(struct request *);
+struct reply call_list_claims(struct request *);
+struct reply call_view_claim(struct request *);
+struct reply call_claim_document(struct request *);
+struct reply call_compare_claim(struct request *);
+struct reply call_approve_claim(struct request *);
+struct reply call_replace_official(struct request *);
+struct reply call_reject_claim(struct request *);
+struct reply call_withdraw_claim(struct request *);
 struct reply call_live(struct request *);
 struct reply call_ready(struct request *);
 struct reply call_metrics(struct request *);

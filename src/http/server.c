@@ -5,10 +5,12 @@
 #include <jansson.h>
 #include <malloc.h>
 #include <microhttpd.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,8 +40,11 @@ static struct client *connection_begins(struct door *door, struct MHD_Connection
 	const union MHD_ConnectionInfo *session =
 	    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
 
-	return client_open(door->http, from->client_addr, fd->connect_fd, session != NULL ? session->tls_session : NULL,
-	    door->round);
+	struct client *client = client_open(door->http, from->client_addr, fd->connect_fd,
+	    session != NULL ? session->tls_session : NULL, door->round);
+	if (client != NULL)
+		client->wakes = door->wakes;
+	return client;
 }
 
 static void connection_changes(void *self, struct MHD_Connection *connection, void **context,
@@ -125,9 +130,14 @@ static enum MHD_Result answer(struct request *q)
 	return reply_send(q) ? MHD_YES : MHD_NO;
 }
 
+/* The library itself wakes only threads of its own. */
 static void resume(struct request *q)
 {
-	MHD_resume_connection(q->connection);
+	int wakes = q->client->wakes;
+
+	MHD_resume_connection(q->connection); /* and with that, q is the HTTP thread's */
+	if (wakes >= 0 && eventfd_write(wakes, 1) != 0)
+		log_event(LOG_ERROR, "http.wake", "errno=%d", errno);
 }
 
 static void work_on(struct request *q)
@@ -249,12 +259,22 @@ static struct err cannot_listen(const char *what, const char *listen, int port, 
 static void *turn(void *self)
 {
 	struct door *d = self;
+	struct pollfd ends[] = {
+		{ .fd = MHD_get_daemon_info(d->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, .events = POLLIN },
+		{ .fd = d->wakes, .events = POLLIN },
+	};
+	MHD_UNSIGNED_LONG_LONG most;
+	eventfd_t times;
 
 	round_enter(d->round);
 	while (!d->http->closing) {
 		if (d->http->draining && d->quiesced < 0)
 			d->quiesced = MHD_quiesce_daemon(d->daemon);
-		MHD_run_wait(d->daemon, TURN_MS);
+		if (MHD_get_timeout(d->daemon, &most) != MHD_YES || most > TURN_MS)
+			most = TURN_MS;
+		if (most > 0 && poll(ends, COUNT(ends), (int)most) > 0 && ends[1].revents != 0)
+			(void)eventfd_read(d->wakes, &times);
+		MHD_run_wait(d->daemon, 0);
 		round_end(d->round);
 	}
 	return NULL;
@@ -314,8 +334,9 @@ static struct err open_doors(struct http *http, const struct http_settings *s)
 	for (; http->door_count < s->threads; http->door_count++) {
 		struct door *d = &http->doors[http->door_count];
 
-		*d = (struct door){ .http = http, .quiesced = -1 };
-		struct err e = open_door(d, s, &place, flag);
+		*d = (struct door){ .http = http, .quiesced = -1, .wakes = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+		struct err e = d->wakes >= 0 ? open_door(d, s, &place, flag)
+					     : FAIL(ERR_UNAVAILABLE, "no descriptor is left");
 		if (e.code == OK && !start_thread(d))
 			e = FAIL(ERR_UNAVAILABLE, "cannot start the HTTP threads");
 		if (e.code != OK) {
@@ -333,7 +354,7 @@ static struct err open_operations(struct http *http, const struct http_settings 
 
 	if (!read_place(s->operations_listen, s->operations_port, &place, &flag))
 		return FAIL(ERR_INVALID, "http.operations_listen is not an IP address");
-	http->operations = (struct door){ .http = http, .quiesced = -1 };
+	http->operations = (struct door){ .http = http, .quiesced = -1, .wakes = -1 };
 	http->operations.daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
 	    MHD_USE_ERROR_LOG | flag, 0, NULL, NULL, request_goes_on, http, SHARED_OPTIONS(&http->operations),
 	    MHD_OPTION_SOCK_ADDR, &place.any, MHD_OPTION_CONNECTION_LIMIT, 64u, MHD_OPTION_END);
@@ -375,6 +396,9 @@ struct err http_check(struct arena *a, const struct http_settings *s)
 	if (!read_place(s->operations_listen, s->operations_port, &place, &flag))
 		return FAIL(ERR_INVALID, arena_printf(a, "http.operations_listen: '%.64s' is not an IP address",
 		    s->operations_listen));
+	if (s->documents_folder != NULL && !uploads_folder_works(s->documents_folder))
+		return FAIL(ERR_INVALID, arena_printf(a, "documents.folder: files without a name cannot be made in %.200s",
+		    s->documents_folder));
 	TRY(policy_read(a, s, &p));
 	policy_drop(p);
 	return SUCCESS;
@@ -411,6 +435,7 @@ struct err http_open(const struct http_settings *s, struct flow *flow, struct re
 	pthread_condattr_destroy(&steady);
 	http->book = address_book_open();
 	http->metrics = metrics_open();
+	http->uploads = uploads_open(s->documents_folder, s->uploads);
 
 	struct err e = keep(policy_read(a, s, &http->policy));
 	arena_close(a);
@@ -485,6 +510,8 @@ static void close_door(struct door *d)
 		MHD_stop_daemon(d->daemon);
 	if (d->quiesced >= 0)
 		close(d->quiesced);
+	if (d->wakes >= 0)
+		close(d->wakes);
 	round_close(d->round);
 }
 
@@ -508,6 +535,7 @@ void http_close(struct http *http)
 	policy_drop(http->policy);
 	address_book_close(http->book);
 	metrics_close(http->metrics);
+	uploads_close(http->uploads);
 	tickets_close(http->tickets);
 	pthread_cond_destroy(&http->keeper_wakes);
 	pthread_mutex_destroy(&http->lock);

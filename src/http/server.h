@@ -17,6 +17,7 @@ struct door {
 	struct round *round;          /* NULL: nothing is decided here */
 	pthread_t thread;
 	bool has_thread;
+	int wakes;                    /* an eventfd that wakes the thread; -1: it is one of the library's */
 	int quiesced;                 /* its listening socket once it takes no more connections; -1 */
 };
 
@@ -33,6 +34,7 @@ struct http {
 	struct address_book *book;
 	struct metrics *metrics;
 	struct work *work;
+	struct uploads *uploads;
 	bool exact;                   /* this version of the library keeps header lines where they were read */
 	int idle_ms;
 	size_t header_room;           /* what http.header_bytes can be raised to */

@@ -46,6 +46,8 @@ def test_n_and_t_say_what_is_wrong(world, gateway, tmp_path):
             (("server.pem", "missing.pem"), r"missing\.pem"),
             (("server.key", "ca.key"), r"(?i)key|certificate"),
             (("conf/forms", "conf/nothing"), r"conf/nothing"),
+            (("conf/consent.txt", "conf/nothing.txt"), r"conf/nothing\.txt"),
+            (("conf/help.json", "conf/nothing.json"), r"help\.topics: .*conf/nothing\.json"),
     ):
         assert change[0] in text, change
         bad = tmp_path / "scfgate.conf"

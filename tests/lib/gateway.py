@@ -60,9 +60,11 @@ def configuration(settings, routes=ROUTES):
 
 
 class Gateway:
-    """One scfgated. Started by the constructor unless start=False; `settings` override the quick defaults."""
+    """One scfgated. Started by the constructor unless start=False; `settings` override the quick defaults; `mail` is a
+    MailServer (tests/lib/smtp.py) that it sends to, else there is no mail."""
 
-    def __init__(self, world, settings=None, routes=ROUTES, folder=None, build=None, start=True, bound=True, wrap=()):
+    def __init__(self, world, settings=None, routes=ROUTES, folder=None, build=None, start=True, bound=True, wrap=(),
+                 mail=None):
         self.world, self.bound, self.wrap = world, bound, list(wrap)
         self.program = pathlib.Path(build or BUILD).absolute() / "scfgated"
         self.temporary = folder is None
@@ -84,12 +86,15 @@ class Gateway:
             "http.listen": "127.0.0.1",
             "http.port": 0,
             "http.operations_port": 0,
+            "http.public_url": "https://gateway.test",
             "http.certificate": tls / "server.pem",
             "http.key": tls / "server.key",
             "http.client_ca": world.ca_file,
             "http.peers": ["127.0.0.1/32"],
             "audit.file": self.audit,
             "forms": ROOT / "conf" / "forms",
+            "consent.text": ROOT / "conf" / "consent.txt",
+            "help.topics": ROOT / "conf" / "help.json",
             **QUICK,
         }
         if world.nppes:
@@ -98,6 +103,8 @@ class Gateway:
                 "nppes.people": f"ou=people,{world.nppes.suffix}",
                 "nppes.ca_file": world.nppes.ca_file,
             })
+        if mail:
+            self.settings.update({"mail.spool": self.folder / "spool", **mail.settings(self.folder)})
         self.settings.update(settings or {})
         self.routes = routes
         self.write()

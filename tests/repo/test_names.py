@@ -1,5 +1,6 @@
 """The repository agrees with itself: one thing has one name in code, LDIF, configuration and documentation."""
 
+import json
 import os
 import pathlib
 import re
@@ -12,10 +13,7 @@ from repo import ROOT, files, line_of, literals_of, text
 BUILD = pathlib.Path(os.environ.get("SCF_BUILD", ROOT))
 
 # In the schema for people and for LDAP clients; the gateway neither reads nor writes them.
-FOR_PEOPLE_ONLY = {
-    "scfNpi", "scfTin", "scfTinKind", "scfPacId", "scfSpecialty", "scfRevalidationDue", "scfSignedBy", "scfSignedAt",
-    "scfSignedDigest", "scfClaim", "scfClaimId",
-}
+FOR_PEOPLE_ONLY = {"scfPacId", "scfSpecialty", "scfRevalidationDue"}
 
 
 def schema_names():
@@ -96,7 +94,7 @@ def test_the_reasons_of_code_and_documentation_are_the_same_in_word_and_text():
 
 def test_the_actions_of_code_and_documentation_are_the_same():
     words = text("src/rule/words.c")
-    code = dict(re.findall(r'\[(\w+)\] = "([a-z.]+)"', words))
+    code = dict(re.findall(r'\[(\w+)\] = "([a-z._]+)"', words))
     enum = enum_of(text("src/rule/rule.h"), "action")
     assert enum[-1] == "ACTIONS" and len(enum) > 25
     documented = [row[0].strip("`") for row in rows_of(text("docs/rules.md"), "### Rows")]
@@ -115,7 +113,7 @@ def test_the_states_of_code_and_documentation_are_the_same():
 
 
 def test_every_reason_and_action_that_is_spoken_of_exists():
-    known = set(re.findall(r'"([a-z]+(?:\.[a-z]+)+|[a-z]+(?:_[a-z]+)+)"', text("src/rule/words.c")))
+    known = set(re.findall(r'"([a-z]+(?:\.[a-z_]+)+|[a-z]+(?:_[a-z]+)+)"', text("src/rule/words.c")))
     wrong = []
     for name in files("conf", ".conf"):
         for match in re.finditer(r'action\s*=\s*"([^"]*)"', text(name)):
@@ -189,3 +187,29 @@ def test_every_route_is_in_the_openapi_document_and_the_other_way_round():
         return {(method, re.sub(r"\{\w+\}", "{}", path)) for method, path in found}
 
     assert plain(routes) == plain(documented)
+
+
+def test_every_mail_has_a_text_and_is_sent_and_no_other_is():
+    table = dict(re.findall(r'\{ "([a-z-]+)",\s+"([a-z_ ]+)" \}', text("src/mail/template.c")))
+    assert len(table) > 15
+    assert {pathlib.Path(name).stem for name in files("conf/mail")} == set(table)
+    sources = [text(name) for name in files("src", ".c") if not name.startswith("src/mail/")]
+    literals = {literal for source in sources for literal in literals_of(source)}
+    assert not set(table) - literals, "nobody sends it"
+    sent = {name for source in sources
+            for name in re.findall(r'\b(?:notice_send|notice_help_desk|mail_send)\([^";]*"([a-z-]+)"', source)}
+    assert len(sent) > 5 and not sent - set(table), "there is no such mail"
+    for name, fields in table.items():
+        used = set(re.findall(r"\{\{(\w*)\}\}", text(f"conf/mail/{name}.txt")))
+        assert used <= set(fields.split()), name
+        assert not used & {"tin", "ssn", "password"}, name
+
+
+def test_help_names_only_calls_that_there_are():
+    table = re.search(r"routes_table\[\] = \{(.*?)\n\};", text("src/http/routes.c"), flags=re.S).group(1)
+    routes = {(method, re.sub(r"\{\w+\}", "{}", path)) for method, path in re.findall(r'\{\s*"([A-Z]+)",\s*"([^"]+)"', table)}
+    topics = json.loads(text("conf/help.json"))["topics"]
+    named = {(call["method"], re.sub(r"\{\w+\}", "{}", call["path"]))
+             for topic in topics for question in topic["questions"] for call in question["calls"]}
+    assert len(named) > 20
+    assert not named - routes

@@ -155,7 +155,7 @@ static inline int open_house(void **unused)
 	assert_int_equal(audit_open(&(struct audit_settings){ .file = w.log, .sync_ms = 50 }, &w.audit).code, OK);
 	assert_int_equal(dir_open(&dir, &w.dir).code, OK);
 	assert_int_equal(replica_open_alone(&w.replica).code, OK);
-	assert_int_equal(flow_open(&flow, w.replica, w.dir, NULL, w.audit, NULL, &w.flow).code, OK);
+	assert_int_equal(flow_open(&flow, w.replica, w.dir, NULL, w.audit, NULL, NULL, &w.flow).code, OK);
 	w.teller.listener = replica_listener(w.replica);
 	tell_sample_world(&w.teller);
 	for (size_t i = 0; i < COUNT(users); i++)

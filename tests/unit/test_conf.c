@@ -43,6 +43,9 @@ static void a_file_with_what_is_needed_gets_the_defaults(void **state)
 	assert_null(c.directory.uris[1]);
 	assert_null(c.http.client_ca);
 	assert_null(c.http.routes[0].method);
+	assert_string_equal(c.flow.password_blocklists[0], "/usr/share/dict/cracklib-small");
+	assert_string_equal(c.flow.password_blocklists[1], "/usr/share/john/password.lst");
+	assert_null(c.flow.password_blocklists[2]);
 	assert_string_equal(c.http.certificate + strlen(c.http.certificate) - 2, "/c");
 	assert_int_equal(c.http.certificate[0], '/');
 	arena_close(a);
@@ -63,6 +66,8 @@ static void what_is_wrong_is_refused_with_its_place(void **state)
 		{ NEEDED "forms = \"\";", ":4: forms is empty" },
 		{ NEEDED "log: { level = \"loud\"; };", "log.level: 'loud' is none of" },
 		{ NEEDED "replica: { heartbeat_ms = 3000; };", "at most half" },
+		{ NEEDED "password: { blocklists = \"x\"; };", "password.blocklists must be a list of strings" },
+		{ NEEDED "mail: { url = \"smtp://x\"; from = \"a@b.example\"; };", "mail.url needs http.public_url" },
 		{ NEEDED "nppes: { people = \"ou=x\"; };", "nppes.uris and nppes.people go together" },
 		{ NEEDED "routes = ( { method = \"GET\"; path = \"/x/{y}\"; action = \"record.view\"; } );", ":4: routes: path" },
 		{ NEEDED "routes = ( { method = \"GET\"; path = \"/x/{record}\"; action = \"record.vew\"; } );", "is no action" },
@@ -99,6 +104,10 @@ static void a_reload_knows_what_it_cannot_change(void **state)
 	e = read_text(a, NEEDED "session: { idle_seconds = 60; touch_seconds = 5; };", &next);
 	assert_int_equal(e.code, OK);
 	assert_null(conf_needs_restart(&now, &next));
+	e = read_text(a, NEEDED "password: { blocklists = [ \"mine\" ]; };", &next);
+	assert_int_equal(e.code, OK);
+	assert_string_equal(conf_needs_restart(&now, &next), "password.blocklists");
+	assert_string_equal(next.flow.password_blocklists[0] + strlen(next.flow.password_blocklists[0]) - 5, "/mine");
 	e = read_text(a, NEEDED "replica: { max_staleness_ms = 4000; };", &next);
 	assert_int_equal(e.code, OK);
 	assert_string_equal(conf_needs_restart(&now, &next), "replica.max_staleness_ms");

@@ -161,6 +161,7 @@ static void headers_that_are_read_must_be_single(void **state)
 		{ HEADER_ORIGINAL_URI, "X-Original-URI" },
 		{ HEADER_AT_LEAST, "Scfgate-At-Least" },
 		{ HEADER_IF_MATCH, "If-Match" },
+		{ HEADER_IDEMPOTENCY_KEY, "Idempotency-Key" },
 		{ HEADER_USER_AGENT, "User-Agent" },
 		{ HEADER_CONTENT_TYPE, "Content-Type" },
 		{ HEADER_EXPECT, "Expect" },
@@ -340,6 +341,24 @@ static void only_json_is_json(void **state)
 	}
 }
 
+static void a_document_comes_as_one_of_five_types(void **state)
+{
+	(void)state;
+	static const struct { const char *type; bool is_document; } rows[] = {
+		{ "application/pdf", true }, { "Application/PDF", true }, { "image/png", true }, { "image/jpeg", true },
+		{ "image/gif", true }, { "application/octet-stream", true }, { NULL, false }, { "", false },
+		{ "application/pdf; x=y", false }, { "image/svg+xml", false }, { "text/html", false },
+		{ "application/pdf, text/html", false }, { "image/png ", false }, { "application/pd", false },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct header h = { rows[i].type, rows[i].type != NULL ? strlen(rows[i].type) : 0 };
+
+		if (hygiene_is_document(&h) != rows[i].is_document)
+			fail_msg("'%s'", rows[i].type != NULL ? rows[i].type : "(absent)");
+	}
+}
+
 static void request_ids_are_plain_words(void **state)
 {
 	(void)state;
@@ -394,6 +413,30 @@ static void one_strong_entity_tag_is_taken(void **state)
 	}
 }
 
+static void accept_chooses_the_type_that_it_prefers(void **state)
+{
+	static const char *const types[] = { "text/html", "application/pdf", "text/plain" };
+	static const struct { const char *accept; int which; } rows[] = {
+		{ "*/*", 0 }, { "text/*", 0 }, { "application/*", 1 }, { "text/plain", 2 }, { "TEXT/PLAIN", 2 },
+		{ "text/html;q=0.5, application/pdf", 1 }, { "text/html ; q=0.5 ,\tapplication/pdf;q=0.6", 1 },
+		{ "text/html;level=1;q=0.1,text/plain;q=0.2", 2 }, { "text/*;q=0.3, text/html;q=0", 2 },
+		{ "*/*;q=0.1, text/plain", 2 }, { "text/plain;q=1.000, text/html;q=0.999", 2 },
+		{ "application/json, */*;q=0.001", 0 }, { ",, text/plain ,", 2 }, { "text/html;q=", 0 },
+		{ "text/html;q=2", -1 }, { "text/html;q=1.001", -1 }, { "text/html;q=-1", -1 }, { "text/html;q=0.0000", -1 },
+		{ "text/html;q=x", -1 }, { "application/json", -1 }, { "text/htm", -1 }, { "text", -1 }, { "*", -1 },
+		{ "text/html/x", -1 }, { "tex*/html", -1 }, { ",", -1 }, { ";", -1 }, { "", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct header h = { rows[i].accept, strlen(rows[i].accept) };
+
+		if (hygiene_prefers(&h, types, COUNT(types)) != rows[i].which)
+			fail_msg("'%s': %d, not %d", rows[i].accept, hygiene_prefers(&h, types, COUNT(types)), rows[i].which);
+	}
+	assert_int_equal(hygiene_prefers(&(struct header){ NULL, 0 }, types, COUNT(types)), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -404,8 +447,10 @@ int main(void)
 		cmocka_unit_test(bearer_tokens_are_what_follows_the_scheme),
 		cmocka_unit_test(a_cookie_is_found_once),
 		cmocka_unit_test(only_json_is_json),
+		cmocka_unit_test(a_document_comes_as_one_of_five_types),
 		cmocka_unit_test(request_ids_are_plain_words),
 		cmocka_unit_test(one_strong_entity_tag_is_taken),
+		cmocka_unit_test(accept_chooses_the_type_that_it_prefers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

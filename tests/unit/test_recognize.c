@@ -48,7 +48,7 @@ static int open_house(void **unused)
 	assert_int_equal(audit_open(&(struct audit_settings){ .file = w.log, .sync_ms = 50 }, &w.audit).code, OK);
 	assert_int_equal(dir_open(&dir, &w.dir).code, OK);
 	assert_int_equal(replica_open_alone(&w.replica).code, OK);
-	assert_int_equal(flow_open(&settings, w.replica, w.dir, NULL, w.audit, NULL, &w.flow).code, OK);
+	assert_int_equal(flow_open(&settings, w.replica, w.dir, NULL, w.audit, NULL, NULL, &w.flow).code, OK);
 	w.teller.listener = replica_listener(w.replica);
 	tell_sample_world(&w.teller);
 	w.now = clock_now();
@@ -89,25 +89,34 @@ static void a_session_is_good_until_one_of_its_ends(void **unused)
 		struct entry session;
 		int64_t sessions_end; /* of the person */
 		enum state person;    /* NONE: active */
+		int64_t password_changed_at;
 	} rows[] = {
 		{ "a new one", REASON_OK, { .started_at = now, .seen_at = now, .expires = now + 43200 }, 0,
-		    STATE_NONE },
+		    STATE_NONE, 0 },
 		{ "used 14 minutes ago", REASON_OK,
-		    { .started_at = now - 5000, .seen_at = now - 840, .expires = now + 10 }, 0, STATE_NONE },
+		    { .started_at = now - 5000, .seen_at = now - 840, .expires = now + 10 }, 0, STATE_NONE, 0 },
 		{ "used 15 minutes ago", SESSION_EXPIRED,
-		    { .started_at = now - 5000, .seen_at = now - 900, .expires = now + 999 }, 0, STATE_NONE },
+		    { .started_at = now - 5000, .seen_at = now - 900, .expires = now + 999 }, 0, STATE_NONE, 0 },
 		{ "at its absolute end", SESSION_EXPIRED, { .started_at = now - 43200, .seen_at = now, .expires = now },
-		    0, STATE_NONE },
+		    0, STATE_NONE, 0 },
 		{ "signed out", SESSION_EXPIRED,
-		    { .started_at = now, .seen_at = now, .expires = now + 999, .state = STATE_ENDED }, 0, STATE_NONE },
+		    { .started_at = now, .seen_at = now, .expires = now + 999, .state = STATE_ENDED }, 0, STATE_NONE, 0 },
 		{ "older than the person's cut-off", SESSION_EXPIRED,
-		    { .started_at = now - 100, .seen_at = now, .expires = now + 999 }, now - 99, STATE_NONE },
+		    { .started_at = now - 100, .seen_at = now, .expires = now + 999 }, now - 99, STATE_NONE, 0 },
 		{ "as old as the cut-off", REASON_OK, { .started_at = now - 100, .seen_at = now, .expires = now + 999 },
-		    now - 100, STATE_NONE },
+		    now - 100, STATE_NONE, 0 },
+		{ "older than the password", SESSION_EXPIRED,
+		    { .started_at = now - 100, .seen_at = now, .expires = now + 999 }, 0, STATE_NONE, now - 99 },
+		{ "begun in the second that the password was changed in", SESSION_EXPIRED,
+		    { .started_at = now - 100, .seen_at = now, .expires = now + 999 }, now - 200, STATE_NONE, now - 100 },
+		{ "begun in the second after", REASON_OK,
+		    { .started_at = now - 99, .seen_at = now, .expires = now + 999 }, now - 200, STATE_NONE, now - 100 },
+		{ "younger than the password, older than the cut-off", SESSION_EXPIRED,
+		    { .started_at = now - 99, .seen_at = now, .expires = now + 999 }, now - 50, STATE_NONE, now - 100 },
 		{ "of a disabled account", ACCOUNT_NOT_ACTIVE,
-		    { .started_at = now, .seen_at = now, .expires = now + 999 }, 0, STATE_DISABLED },
+		    { .started_at = now, .seen_at = now, .expires = now + 999 }, 0, STATE_DISABLED, 0 },
 		{ "of a removed account", ACCOUNT_NOT_ACTIVE,
-		    { .started_at = now, .seen_at = now, .expires = now + 999 }, 0, STATE_REMOVED },
+		    { .started_at = now, .seen_at = now, .expires = now + 999 }, 0, STATE_REMOVED, 0 },
 	};
 
 	(void)unused;
@@ -119,6 +128,7 @@ static void a_session_is_good_until_one_of_its_ends(void **unused)
 		random_token(token);
 		secret_digest(token, TOKEN_TEXT - 1, id);
 		tell(&w.teller, (struct entry){ .kind = KIND_PERSON, .id = "chen", .sessions_end = rows[i].sessions_end,
+				.password_changed_at = rows[i].password_changed_at,
 				.state = rows[i].person != STATE_NONE ? rows[i].person : STATE_ACTIVE });
 		session.user = "chen";
 		session.authenticated_at = session.started_at;
@@ -207,7 +217,7 @@ static void nobody_is_recognized_before_the_first_load(void **unused)
 	(void)unused;
 	random_token(token);
 	assert_int_equal(replica_open_alone(&empty).code, OK);
-	assert_int_equal(flow_open(&settings, empty, w.dir, NULL, w.audit, NULL, &flow).code, OK);
+	assert_int_equal(flow_open(&settings, empty, w.dir, NULL, w.audit, NULL, NULL, &flow).code, OK);
 	assert_int_equal(flow_recognize(flow, token, &caller), STALE_DIRECTORY);
 	assert_int_equal(
 	    flow_recognize_application(w.arena, flow, "portal secret 2026", NULL, &caller), STALE_DIRECTORY);
@@ -290,6 +300,37 @@ static void an_application_is_known_by_its_secret_or_certificate(void **unused)
 	}
 }
 
+static enum reason recognized(const char *uid, bool second_factor, const char *who_must)
+{
+	const char *const words[] = { who_must, NULL };
+	struct flow_settings with = settings;
+	struct caller caller = { 0 };
+	char token[TOKEN_TEXT];
+
+	with.second_factor_for = words;
+	flow_configure(w.flow, &with);
+	random_token(token);
+	tell_session(token, (struct entry){ .user = uid, .state = STATE_ACTIVE, .started_at = w.now, .seen_at = w.now,
+		.authenticated_at = w.now, .expires = w.now + 100, .second_factor = second_factor });
+	enum reason why = flow_recognize(w.flow, token, &caller);
+	assert_string_equal(caller.uid, uid); /* whoever must enrol is known, and may do that */
+	assert_true(caller.second_factor == second_factor);
+	return why;
+}
+
+static void who_must_have_a_second_factor_is_told_so(void **unused)
+{
+	(void)unused;
+	assert_int_equal(recognized("desk1", false, NULL), REASON_OK);
+	assert_int_equal(recognized("desk1", false, "helpdesk"), MFA_REQUIRED);
+	assert_int_equal(recognized("desk1", true, "helpdesk"), REASON_OK);
+	assert_int_equal(recognized("desk1", false, "auditors"), REASON_OK);
+	assert_int_equal(recognized("audit1", false, "auditors"), MFA_REQUIRED);
+	assert_int_equal(recognized("proc1", false, "processors"), MFA_REQUIRED);
+	assert_int_equal(recognized("rivera", false, "officials"), MFA_REQUIRED);
+	assert_int_equal(recognized("chen", false, "officials"), REASON_OK);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_house, close_house)
@@ -297,6 +338,7 @@ int main(void)
 		TEST(a_session_is_good_until_one_of_its_ends),
 		TEST(what_is_no_token_of_a_session_is_nobody),
 		TEST(a_session_of_nobody_is_nobody_s),
+		TEST(who_must_have_a_second_factor_is_told_so),
 		TEST(a_use_here_keeps_a_session_from_idling_out_here),
 		TEST(nobody_is_recognized_before_the_first_load),
 		TEST(the_csrf_token_belongs_to_one_session_token_and_does_not_tell_it),

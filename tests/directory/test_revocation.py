@@ -1,0 +1,294 @@
+"""Revoking an employer's access to a provider: the official asks, the help desk does it, one write closes it."""
+import threading
+import time
+
+import pytest
+
+from world import World, stamp
+from gateway import Gateway
+from smtp import MailServer
+
+RECORD = "/v1/records/O20240115000001"
+GROUNDS = {"ticket": "T-7", "identified_by": "called back at the number on file"}
+
+
+@pytest.fixture
+def world():
+    with World() as w:
+        yield w
+
+
+@pytest.fixture
+def gateway(world):
+    with Gateway(world) as g:
+        yield g
+
+
+def _until(condition, seconds=5, pause=0.01):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it does not become so"
+        time.sleep(pause)
+
+
+def value(world, dn, attribute):
+    handle = world.admin()
+    try:
+        found = handle.search_s(dn, 0, attrlist=[attribute])[0][1].get(attribute, [])
+        return [v.decode() for v in found]
+    finally:
+        handle.unbind_s()
+
+
+def state(world, dn):
+    return value(world, dn, "scfState")[0]
+
+
+def ask(api, employer="meridian", provider="lakeside", body=None):
+    return api.post(f"/v1/organizations/{provider}/employers/{employer}/revocation-requests",
+                    {"reason": "we part"} if body is None else body)
+
+
+def decide(api, what, name, body=None):
+    return api.post(f"/v1/revocation-requests/{name}/{what}", GROUNDS if body is None else body)
+
+
+def add(world, text):
+    world.modify_ldif(text.replace("\nobjectClass", "\nchangetype: add\nobjectClass", 1))
+
+
+def add_association(world, name, user, employer="meridian", provider="lakeside", how="approved"):
+    add(world, f"dn: {world.association(name, provider)}\nobjectClass: scfAssociation\nscfAssociationId: {name}\n"
+        f"scfUser: {world.person(user)}\nscfEmployer: {world.organization(employer)}\n"
+        f"scfProvider: {world.organization(provider)}\nscfState: {how}\n")
+
+
+def add_consent(world, name, how, employer="meridian", provider="lakeside"):
+    add(world, f"dn: {world.consent(name, provider)}\nobjectClass: scfConsent\nscfConsentId: {name}\n"
+        f"scfProvider: {world.organization(provider)}\nscfEmployer: {world.organization(employer)}\nscfState: {how}\n")
+
+
+def add_case(world, name, how="submitted", employer="meridian", decided_by=None):
+    add(world, f"dn: scfCaseId={name},ou=cases,{world.suffix}\nobjectClass: scfCase\nscfCaseId: {name}\n"
+        f"scfCaseKind: employer_revocation\nscfState: {how}\nscfProvider: {world.organization('lakeside')}\n"
+        f"scfEmployer: {world.organization(employer)}\nscfRequestedBy: {world.person('rivera')}\n"
+        f"scfRequestedAt: {stamp(time.time())}\n" +
+        (f"scfDecidedBy: {world.person(decided_by)}\nscfDecidedAt: {stamp(time.time())}\nscfTicket: T-1\n"
+         if decided_by else ""))
+
+
+def case_dn(world, name):
+    return f"scfCaseId={name},ou=cases,{world.suffix}"
+
+
+def test_from_the_request_to_the_closed_door(world, gateway):
+    add_association(world, "x-pending", "novak", how="pending")
+    add_association(world, "x-elsewhere", "okafor", provider="patel-md")
+    add_association(world, "x-other-path", "okafor", employer="lakeside")
+    add_consent(world, "x-signed", "signed")
+    add_consent(world, "x-prepared", "prepared")
+    add_consent(world, "x-elsewhere", "approved", provider="patel-md")
+    world.set_state(world.association("a-ito-meridian"), "approved")
+    rivera, desk, ito, okafor = (gateway.signed_in(uid) for uid in ("rivera", "desk1", "ito", "okafor"))
+    _until(lambda: ito.get(RECORD).status == 200)
+
+    asked = ask(rivera)
+    assert asked.status == 201, asked
+    name = asked.json["id"]
+    assert asked.headers["Location"] == f"/v1/revocation-requests/{name}"
+    assert asked.json["state"] == "submitted" and asked.json["note"] == "we part"
+    assert asked.json["employer_name"] == "Meridian Billing Services, LP"
+    again = ask(rivera)
+    assert again.status == 200 and again.json["id"] == name
+    assert ito.get(RECORD).status == 200  # nothing is closed by asking
+
+    listed = desk.get("/v1/revocation-requests?state=submitted").json["revocation_requests"]
+    assert [r["id"] for r in listed] == [name]
+    assert decide(desk, "execute", name, {"ticket": "T-7"}).status == 400
+    assert decide(desk, "execute", name, {"identified_by": "x"}).status == 400
+    done = decide(desk, "execute", name)
+    assert done.status == 200, done
+    assert done.json["state"] == "executed" and done.json["decided_by"] == "desk1"
+    assert done.json["ticket"] == "T-7" and done.json["identified_by"] == GROUNDS["identified_by"]
+
+    assert ito.get(RECORD).status == 404           # with the session that was open
+    assert okafor.get(RECORD).status == 200        # his other path stays
+    assert gateway.signed_in("novak").get(RECORD).reason == "no_consent"  # harbor is not touched
+    assert value(world, world.organization("lakeside"), "scfBarredEmployer") == [world.organization("meridian")]
+    after = {n: state(world, world.association(n)) for n in
+             ("a-ito-meridian", "a-okafor-meridian", "x-pending", "x-other-path", "a-novak-harbor")}
+    assert after == {"a-ito-meridian": "ended", "a-okafor-meridian": "ended", "x-pending": "rejected",
+                     "x-other-path": "approved", "a-novak-harbor": "approved"}
+    assert state(world, world.association("x-elsewhere", "patel-md")) == "approved"
+    forms = {n: state(world, world.consent(n)) for n in
+             ("c-lakeside-meridian", "x-signed", "x-prepared", "c-lakeside-lakeside")}
+    assert forms == {"c-lakeside-meridian": "revoked", "x-signed": "rejected", "x-prepared": "withdrawn",
+                     "c-lakeside-lakeside": "approved"}
+    assert state(world, world.consent("x-elsewhere", "patel-md")) == "approved"
+    assert state(world, case_dn(world, name)) == "executed"
+
+    late = decide(gateway.signed_in("desk2"), "decline", name)
+    assert (late.status, late.reason) == (409, "already_decided")
+    assert decide(desk, "execute", name).status == 409
+    seen = rivera.get(f"/v1/revocation-requests/{name}").json
+    assert seen["state"] == "executed" and "identified_by" not in seen and "ticket" not in seen
+
+    lines = [line for line in gateway.audit_lines() if line.get("actor") == "desk1"]
+    events = [line.get("event") for line in lines if line["class"] == "change"]
+    assert events.index("case.take") < events.index("employer.revocation.execute") < events.index("association.end")
+    assert "consent.revoke" in events and "association.reject" in events
+    assert any("identified by: " + GROUNDS["identified_by"] in line.get("detail", "") for line in lines)
+
+
+def test_who_may_ask_decide_and_see(world, gateway):
+    users = ("rivera", "desk1", "desk2", "audit1", "okafor", "chen", "quinn", "patel")
+    apis = {uid: gateway.signed_in(uid) for uid in users}
+    for uid in ("okafor", "chen", "quinn", "patel", "desk1"):
+        answer = ask(apis[uid])
+        assert (answer.status, answer.reason) == (403, "not_authorized_official"), uid
+    assert ask(apis["rivera"], employer="nowhere").reason == "not_found"
+    assert ask(apis["rivera"], provider="nowhere").reason == "not_found"
+    for body, word in (({}, "reason"), ({"reason": ""}, "reason"), ({"reason": 3}, "reason"),
+                       ({"reason": "x", "y": 1}, "y"), ({"reason": "x" * 513}, "reason")):
+        answer = ask(apis["rivera"], body=body)
+        assert answer.status == 400 and f"'{word}'" in answer.json["detail"]
+
+    name = ask(apis["rivera"], employer="harbor").json["id"]
+    for uid in ("okafor", "quinn", "patel"):
+        for path in (f"/v1/revocation-requests/{name}", "/v1/revocation-requests/h-nothing"):
+            answer = apis[uid].get(path, headers={"X-Request-ID": "same"})
+            assert answer.status == 404 and b'"request_id":"same"' in answer.body
+        for what in ("execute", "decline"):
+            assert decide(apis[uid], what, name).status == 404
+        assert apis[uid].get("/v1/revocation-requests?provider=lakeside").reason == "not_authorized_official"
+        assert apis[uid].get("/v1/revocation-requests").reason == "not_authorized_official"
+    assert decide(apis["rivera"], "execute", name).reason == "not_help_desk"
+    for uid, query in (("rivera", "?provider=lakeside"), ("desk1", ""), ("audit1", "")):
+        assert [r["id"] for r in apis[uid].get("/v1/revocation-requests" + query).json["revocation_requests"]] == [name]
+    assert apis["desk1"].get("/v1/revocation-requests?state=executed").json["revocation_requests"] == []
+    assert apis["desk1"].get("/v1/revocation-requests?state=pending").status == 400
+
+    # Who works through that company at the help desk does not decide.
+    add_association(world, "x-desk2", "desk2", employer="harbor", provider="patel-md")
+    _until(lambda: decide(apis["desk2"], "decline", name).reason == "conflict_of_interest")
+    assert decide(apis["desk1"], "decline", name, {}).status == 400
+    told = decide(apis["desk1"], "decline", name, {"reason": "asked by mistake"})
+    assert told.status == 200 and told.json["state"] == "declined" and told.json["reason"] == "asked by mistake"
+    assert value(world, world.organization("lakeside"), "scfBarredEmployer") == []
+    assert state(world, world.association("a-novak-harbor")) == "approved"
+    other = ask(apis["rivera"], employer="harbor")
+    assert other.status == 201 and other.json["id"] != name
+
+
+def test_two_agents_at_once_end_it_once(world, gateway):
+    rivera, one, two = (gateway.signed_in(uid) for uid in ("rivera", "desk1", "desk2"))
+    for i in range(5):
+        employer = f"e{i}"
+        add(world, f"dn: {world.organization(employer)}\nobjectClass: scfOrganization\nobjectClass: scfEmployerRole\n"
+            f"scfOrgId: {employer}\no: Number {i}\nscfState: active\n")
+        add_association(world, f"x-{i}", "okafor", employer=employer)
+        _until(lambda: ask(rivera, employer=employer).status == 200)
+        name = ask(rivera, employer=employer).json["id"]
+        told = {}
+        threads = [threading.Thread(target=lambda api=api: told.__setitem__(api, decide(api, "execute", name)))
+                   for api in (one, two)]
+        [t.start() for t in threads]
+        [t.join() for t in threads]
+        assert sorted(a.status for a in told.values()) == [200, 409], told
+        assert state(world, world.association(f"x-{i}")) == "ended"
+        assert state(world, case_dn(world, name)) == "executed"
+
+
+def test_those_concerned_are_told_by_mail(world):
+    with MailServer(world) as mail, Gateway(world, mail=mail) as g:
+        rivera, outsider, desk = g.signed_in("rivera"), g.signed_in("outsider"), g.signed_in("desk1")
+        name = outsider.post("/v1/associations", {"provider": "lakeside", "employer": "meridian"}).json["id"]
+        letter = mail.wait("rivera@lakeside.example")
+        assert "Olu Outsider asks for access" in letter.text and "Meridian Billing Services, LP" in letter.text
+        assert rivera.post(f"/v1/associations/{name}/approve", {}).status == 200
+        letter = mail.wait("outsider@elsewhere.example")
+        assert letter.subject == "Your request was approved" and "Lakeside Family Clinic, LLC" in letter.text
+        other = outsider.post("/v1/associations", {"provider": "lakeside", "employer": "harbor"}).json["id"]
+        assert rivera.post(f"/v1/associations/{other}/reject", {"reason": "not known"}).status == 200
+        letter = mail.wait("outsider@elsewhere.example", 2)
+        assert "Reason: not known" in letter.text and "Lakeside Family Clinic" not in letter.text
+
+        asked = ask(rivera).json["id"]
+        assert "rivera asks that the access of meridian to lakeside be revoked" in mail.wait("eus@mail.example").text
+        assert decide(desk, "execute", asked).status == 200
+        for address, number in (("okafor@meridian.example", 1), ("outsider@elsewhere.example", 3),
+                                ("rivera@lakeside.example", 3)):
+            assert "The access of Meridian Billing Services, LP" in mail.wait(address, number).text
+        assert not mail.to("ito@meridian.example")  # his request was only pending
+        assert rivera.post("/v1/me/employers/lakeside/leave").status == 200
+        assert "rivera has left lakeside" in mail.wait("eus@mail.example", 2).text
+        for letter in mail.letters:
+            assert "361827459" not in letter.text and "204517386" not in letter.text
+
+
+# ---- a gateway that dies in the middle ----
+
+def test_what_an_agent_has_begun_is_finished_at_the_start_and_what_an_administrator_did_is_not(world):
+    add_case(world, "h-begun", decided_by="desk1")
+    add_case(world, "h-open", employer="harbor")
+    add_case(world, "h-taken", employer="lakeside", decided_by="desk1")  # died before the bar: nothing happened
+    lakeside = world.organization("lakeside")
+    world.set_values(lakeside, "scfBarredEmployer", world.organization("meridian"), world.organization("harbor"))
+    with Gateway(world, start=False) as g:
+        g.start(wait=False)
+        assert state(world, case_dn(world, "h-begun")) == "executed"
+        assert state(world, world.association("a-okafor-meridian")) == "ended"
+        assert state(world, world.association("a-ito-meridian")) == "rejected"
+        assert state(world, world.consent("c-lakeside-meridian")) == "revoked"
+        # Barred by hand, and asked for but not decided: that is not ours to finish.
+        assert state(world, case_dn(world, "h-open")) == "submitted"
+        assert state(world, world.association("a-novak-harbor")) == "approved"
+        assert state(world, case_dn(world, "h-taken")) == "submitted"
+        assert state(world, world.association("a-chen-lakeside")) == "approved"
+        seen = g.signed_in("desk2").get("/v1/revocation-requests/h-begun").json
+        assert seen["decided_by"] == "desk1" and seen["ticket"] == "T-1"
+        lines = [line for line in g.audit_lines() if line.get("actor") == "desk1"]
+        assert any(line.get("event") == "employer.revocation.execute" for line in lines)
+        world.set_values(lakeside, "scfBarredEmployer")
+
+
+def test_a_gateway_that_is_killed_while_it_closes_leaves_the_door_closed(world):
+    many = [f"k-{i}" for i in range(60)]
+    for name in many:
+        add_association(world, name, "okafor")
+    with Gateway(world) as other:
+        okafor = other.signed_in("okafor")
+        for attempt in range(3):
+            world.set_state(world.consent("c-lakeside-meridian"), "approved")
+            world.set_values(world.organization("lakeside"), "scfBarredEmployer")
+            for name in many:
+                world.set_state(world.association(name), "approved")
+            _until(lambda: okafor.get(RECORD).status == 200)
+            with Gateway(world) as dying:
+                name = ask(dying.signed_in("rivera")).json["id"]
+                desk, handle = dying.signed_in("desk1"), world.admin()
+                execute = threading.Thread(target=lambda: _broken(lambda: decide(desk, "execute", name)))
+                execute.start()
+                lakeside = world.organization("lakeside")
+                _until(lambda: handle.search_s(lakeside, 0, attrlist=["scfBarredEmployer"])[0][1], pause=0)
+                dying.kill9()
+                execute.join()
+                handle.unbind_s()
+                unfinished = state(world, case_dn(world, name)) == "submitted"
+                assert okafor.get(RECORD).status in (403, 404)  # is told why as long as it is his association
+                dying.start(wait=False)
+                assert state(world, case_dn(world, name)) == "executed"
+                assert {state(world, world.association(n)) for n in many} == {"ended"}
+                assert state(world, world.consent("c-lakeside-meridian")) == "revoked"
+            if unfinished:
+                return
+    raise AssertionError("it was never killed in the middle")
+
+
+def _broken(call):
+    try:
+        call()
+    except OSError:
+        pass
+    except Exception as e:  # http.client's own
+        assert type(e).__module__ == "http.client", e
