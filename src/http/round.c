@@ -2,6 +2,8 @@
 #include "http/round.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -21,7 +23,7 @@ enum {
 struct round {
 	struct audit_kept *kept;
 	size_t count, size;
-	struct { size_t at, size; int fd; } pieces[PIECES_MOST];
+	struct { size_t at, size; int fd; bool corked; } pieces[PIECES_MOST];
 	unsigned char bytes[ROOM];
 };
 
@@ -46,6 +48,16 @@ void round_enter(struct round *r)
 	audit_keep(r->kept);
 }
 
+static bool send_piece(const struct round *r, size_t i)
+{
+	int fd = r->pieces[i].fd, on = 1;
+	ssize_t size = (ssize_t)r->pieces[i].size;
+
+	if (send(fd, r->bytes + r->pieces[i].at, (size_t)size, MSG_NOSIGNAL) != size)
+		return false;
+	return !r->pieces[i].corked || setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0;
+}
+
 /* Answers that are held fit into the buffer of a socket whose reader reads. The others' connections end, as do all if
  * what was decided is not recorded. */
 static bool release(struct round *r)
@@ -53,9 +65,7 @@ static bool release(struct round *r)
 	struct err e = audit_write_kept(r->kept);
 
 	for (size_t i = 0; i < r->count; i++)
-		if (e.code != OK ||
-		    send(r->pieces[i].fd, r->bytes + r->pieces[i].at, r->pieces[i].size, MSG_NOSIGNAL) !=
-			(ssize_t)r->pieces[i].size)
+		if (e.code != OK || !send_piece(r, i))
 			shutdown(r->pieces[i].fd, SHUT_RDWR);
 	if (e.code != OK)
 		log_event(LOG_WARNING, "round.lost", "answers=%zu error=\"%s\"", r->count, e.what);
@@ -69,13 +79,14 @@ void round_end(struct round *r)
 		release(r);
 }
 
-ssize_t round_send(struct round *r, int fd, bool straight, const void *bytes, size_t size)
+ssize_t round_send(struct round *r, const struct leave *leave, const void *bytes, size_t size)
 {
-	if (audit_has_kept(r->kept) && !straight && size <= PIECE_MOST && r->count < PIECES_MOST && r->size + size <= ROOM) {
+	if (audit_has_kept(r->kept) && !leave->straight && size <= PIECE_MOST && r->count < PIECES_MOST && r->size + size <= ROOM) {
 		memcpy(r->bytes + r->size, bytes, size);
 		r->pieces[r->count].at = r->size;
 		r->pieces[r->count].size = size;
-		r->pieces[r->count++].fd = fd;
+		r->pieces[r->count].corked = leave->corked;
+		r->pieces[r->count++].fd = leave->fd;
 		r->size += size;
 		return (ssize_t)size;
 	}
@@ -83,5 +94,5 @@ ssize_t round_send(struct round *r, int fd, bool straight, const void *bytes, si
 		errno = EIO;
 		return -1;
 	}
-	return send(fd, bytes, size, MSG_NOSIGNAL);
+	return send(leave->fd, bytes, size, MSG_NOSIGNAL);
 }

@@ -18,6 +18,11 @@ void round_enter(struct round *);
  * connections end. */
 void round_end(struct round *);
 
-/* Sends, or holds back while decisions are not recorded; as send(2). straight: the connection will be closed behind it,
- * so that it cannot be held. */
-ssize_t round_send(struct round *, int fd, bool straight, const void *bytes, size_t size);
+/* How what is written on a connection has to leave. */
+struct leave {
+	int fd;
+	bool straight; /* the connection will be closed behind it: it cannot be held back */
+	bool corked;   /* the library has corked the socket, and pushes before we send: push again */
+};
+/* Sends, or holds back while decisions are not recorded; as send(2). */
+ssize_t round_send(struct round *, const struct leave *, const void *bytes, size_t size);

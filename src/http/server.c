@@ -113,7 +113,7 @@ static void head_known(struct request *q, const char *url, const char *method, c
 	if (exact && url != method + strlen(method) + 1 && q->head.fault == NULL)
 		q->head.fault = "more than one blank in the request line";
 	/* Where the library may close the connection behind the answer, the answer must not be held back. */
-	q->client->tls.straight = q->client->tls.straight || strcmp(version, MHD_HTTP_VERSION_1_1) != 0 ||
+	q->client->tls.leave.straight = q->client->tls.leave.straight || strcmp(version, MHD_HTTP_VERSION_1_1) != 0 ||
 	    MHD_lookup_connection_value(q->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONNECTION) != NULL;
 	request_head(q, method, version, exact ? method + size : NULL, size);
 	q->step = STEP_BODY;
@@ -124,7 +124,10 @@ static enum MHD_Result answer(struct request *q)
 	if (q->http->draining)
 		q->reply.close = true;
 	if (q->reply.close)
-		q->client->tls.straight = true;
+		q->client->tls.leave.straight = true;
+	/* The library corks a socket for a head and its body, and leaves it so. */
+	if (q->reply.size > 0)
+		q->client->tls.leave.corked = true;
 	metrics_request(q->http->metrics, q->row, q->reply.status);
 	q->step = STEP_DONE;
 	return reply_send(q) ? MHD_YES : MHD_NO;

@@ -215,10 +215,10 @@ static ssize_t pull(gnutls_transport_ptr_t self, void *into, size_t size)
 	if (t->from < t->to)
 		return from_pulled(t, into, size);
 	if (size >= sizeof t->pulled)
-		return recv(t->fd, into, size, 0);
-	ssize_t n = recv(t->fd, t->pulled, sizeof t->pulled, 0);
+		return recv(t->leave.fd, into, size, 0);
+	ssize_t n = recv(t->leave.fd, t->pulled, sizeof t->pulled, 0);
 	if (n == 0)
-		t->straight = true; /* the client has no more to say: the library will close behind the answer */
+		t->leave.straight = true; /* the client has no more to say: the library will close behind the answer */
 	if (n <= 0)
 		return n;
 	t->from = 0;
@@ -229,7 +229,7 @@ static ssize_t pull(gnutls_transport_ptr_t self, void *into, size_t size)
 static int pull_timeout(gnutls_transport_ptr_t self, unsigned ms)
 {
 	struct tls *t = self;
-	struct pollfd p = { .fd = t->fd, .events = POLLIN };
+	struct pollfd p = { .fd = t->leave.fd, .events = POLLIN };
 
 	return t->from < t->to ? 1 : poll(&p, 1, ms == GNUTLS_INDEFINITE_TIMEOUT ? -1 : (int)ms);
 }
@@ -238,14 +238,14 @@ static ssize_t push(gnutls_transport_ptr_t self, const void *bytes, size_t size)
 {
 	struct tls *t = self;
 
-	return round_send(t->round, t->fd, t->straight, bytes, size);
+	return round_send(t->round, &t->leave, bytes, size);
 }
 
 void tls_begin(struct tls *t, gnutls_session_t session, int fd, struct keys *keys, struct tickets *tickets,
     struct round *round)
 {
 	t->session = session;
-	t->fd = fd;
+	t->leave.fd = fd;
 	t->keys = keys_hold(keys);
 	t->round = round;
 	if (round != NULL) {

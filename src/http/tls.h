@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "http/round.h"
 
 /* Forward secrecy and authenticated encryption only: nothing of TLS 1.2 that is not in TLS 1.3 as well. */
 #define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:-DHE-RSA:-AES-128-CBC:-AES-256-CBC:" \
@@ -31,13 +32,11 @@ struct err tickets_open(struct tickets **out);
 void tickets_close(struct tickets *);
 
 /* What TLS keeps for one connection. */
-struct round;
 struct tls {
 	gnutls_session_t session;
 	struct keys *keys;          /* of the handshake; held as long as the connection lives */
-	int fd;
 	struct round *round;        /* of the thread that runs the connection; NULL: what is written is sent at once */
-	bool straight;              /* it will be closed: nothing that is written may be held back */
+	struct leave leave;         /* how what is written goes out */
 	unsigned from, to;          /* of pulled: read from the socket, not yet asked for */
 	unsigned char pulled[2048];
 };

@@ -12,9 +12,9 @@ import time
 
 import pytest
 
-from api import PASSWORD, raw
+from api import raw
 from gateway import Gateway
-from world import World, make_certificates, run
+from world import run
 
 RECORD = "/v1/records/O20240115000001"
 
@@ -229,6 +229,20 @@ def test_no_answer_leaves_before_its_record_is_written(world):
         assert raw(g.port, g.ca, asked.encode()) == b""
         assert chen.get("/auth/nginx", headers=FORWARD).status == 503
         subprocess.run(["prlimit", f"--pid={g.process.pid}", "--fsize=unlimited:unlimited"], check=True)
+
+
+def test_a_decision_is_answered_at_once_whatever_was_said_on_the_connection_before(world):
+    """An answer with a body leaves the socket corked; one that was held back must be pushed out of it."""
+    with Gateway(world) as g:
+        chen, fresh = g.signed_in("chen"), g.api()
+        fresh.token = chen.token
+        times = {}
+        for name, api in (("after a sign-in", chen), ("fresh", fresh)):
+            begun = time.monotonic()
+            for _ in range(30):
+                assert api.get("/auth/nginx", headers=FORWARD).status == 200
+            times[name] = time.monotonic() - begun
+        assert times["after a sign-in"] < 10 * times["fresh"] + 0.5, times
 
 
 def test_a_killed_gateway_has_recorded_every_decision_that_it_answered(world):
