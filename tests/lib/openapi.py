@@ -9,7 +9,8 @@ import yaml
 METHODS = ("get", "put", "post", "delete", "patch")
 # Headers that mean something to a client: an answer that has one must be documented with it.
 MEANT = ("ETag", "Location", "Scfgate-Revision", "WWW-Authenticate", "Retry-After", "Set-Cookie", "Allow", "Vary",
-         "Content-Disposition", "Content-Security-Policy", "Remote-User", "Scfgate-Provider", "Scfgate-Employer", "Scfgate-Path")
+         "Content-Disposition", "Content-Security-Policy", "Remote-User", "Scfgate-Provider", "Scfgate-Employer",
+         "Scfgate-Path")
 
 FORMATS = jsonschema.FormatChecker(formats=())
 
@@ -55,6 +56,23 @@ def _members(schema):
     return set(schema.get("properties", ())).union(*(_members(part) for part in schema.get("allOf", ())))
 
 
+NOTHING = object()
+
+
+def members(schema, value=NOTHING, owner=""):
+    """The members that the schema names, or those of them that the value has: (name of the nearest component or call, path)."""
+    owner = schema.get("x-name", owner)
+    for part in (*schema.get("allOf", ()), *schema.get("anyOf", ())):
+        yield from members(part, value, owner)
+    for name, of in schema.get("properties", {}).items():
+        if value is NOTHING or isinstance(value, dict) and name in value:
+            yield f"{owner}/{name}"
+            yield from members(of, value if value is NOTHING else value[name], f"{owner}/{name}")
+    if "items" in schema and (value is NOTHING or isinstance(value, list)):
+        for item in (NOTHING,) if value is NOTHING else value:
+            yield from members(schema["items"], item, owner)
+
+
 def wrongs(schema, value):
     """What in the value the schema does not have."""
     return [f"{'/'.join(map(str, wrong.absolute_path)) or 'it'}: {wrong.message}" for wrong in
@@ -69,9 +87,20 @@ class Operation:
         self.for_operators = "operations" in said["tags"]
         self.security = [name for way in said["security"] for name in way]
         self.bodies = said.get("requestBody", {}).get("content", {})
+        self.sent, self.seen = set(), set()  # parameters and members of its requests, members of its answers
 
     def __repr__(self):
         return f"{self.method} {self.path}"
+
+    def takes(self):
+        """The parameters of the query and the members that its requests may have."""
+        return {f"{self.id}?{name}" for place, name in self.parameters if place == "query"}.union(
+            *(members(content["schema"], owner=self.id) for kind, content in self.bodies.items() if kind.endswith("json")))
+
+    def told(self):
+        """The members that its answers may have."""
+        return {member for response in self.responses.values() for kind, content in response.get("content", {}).items()
+                if kind.endswith("json") for member in members(content["schema"], owner=response.get("x-name", self.id))}
 
     def target(self, ids=(), query=None):
         """The path with its variables, in their order, and the query."""
@@ -91,12 +120,14 @@ class Operation:
             missing = [name for (place, name), told in self.parameters.items()
                        if place == where and told.get("required") and name not in given]
             assert not missing, f"{self}: {where} {missing} is documented as required"
+        self.sent.update(f"{self.id}?{name}" for name in query or {})
         if body is None:
             assert not self.bodies, f"{self}: a body is documented"
             return
         assert kind in self.bodies, f"{self}: a body of {kind} is not documented"
         if kind == "application/json":
             assert not (wrong := wrongs(self.bodies[kind]["schema"], body)), f"{self}: the body: {wrong}"
+            self.sent.update(members(self.bodies[kind]["schema"], body, self.id))
 
     def check_answer(self, answer):
         """Status, headers and content are what the document says, and nothing else."""
@@ -118,8 +149,10 @@ class Operation:
         kind = answer.headers.get("Content-Type", "").split(";")[0]
         assert kind in contents, f"{where}: content of '{kind}' is not documented"
         if kind.endswith("json"):
-            wrong = wrongs(closed(contents[kind]["schema"]), json.loads(answer.body))
+            value = json.loads(answer.body)
+            wrong = wrongs(closed(contents[kind]["schema"]), value)
             assert not wrong, f"{where}: {wrong}\n{answer.body.decode()}"
+            self.seen.update(members(contents[kind]["schema"], value, told.get("x-name", self.id)))
 
 
 class Document:
@@ -150,7 +183,9 @@ class Document:
         target = self.tree
         for step in node["$ref"].removeprefix("#/").split("/"):
             target = target[step]
-        return {**self._whole(target), **{name: value for name, value in node.items() if name != "$ref"}}
+        _, _, group, name = node["$ref"].split("/")
+        named = {"x-name": name} if group in ("schemas", "responses") else {}
+        return {**self._whole(target), **named, **{name: value for name, value in node.items() if name != "$ref"}}
 
     def unused(self):
         """Components that nothing refers to."""

@@ -5,7 +5,7 @@ import pathlib
 import re
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FOLDERS = ("src", "ldif", "conf", "tests", "docs", ".ci")
+FOLDERS = ("src", "ldif", "conf", "tests", "docs", "man", ".ci")
 TOP = ("README.md", "CHANGES", "Makefile.am", "configure.ac", "dev", ".clang-format", ".clang-tidy", ".gitignore")
 
 

@@ -103,6 +103,6 @@ def test_every_file_is_in_the_distribution():
     make = makefile()
     taken = {word for name, words in make.items() if name.endswith(("_SOURCES", "_DATA", "EXTRA_DIST", "_MANS", "_SCRIPTS"))
              for word in words}
-    wanted = [name for folder in ("src", "tests", "ldif", "conf", "docs") for name in files(folder)]
+    wanted = [name for folder in ("src", "tests", "ldif", "conf", "docs", "man") for name in files(folder)]
     assert len(wanted) > 80
     assert [name for name in wanted if name not in taken] == []
