@@ -377,7 +377,71 @@ def p8(build, results):
                      "ratios": [("audit on : off", rates.ratio("audit on", "audit off"), 0.85)]}
 
 
-BENCHES = {"P1": p1, "P2": p2, "P3": p3, "P4": p4, "P5": p5, "P8": p8}
+WORKFLOW = """
+local n = FIRST
+request = function()
+  n = n + 1
+  PATH_AND_BODY
+  return wrk.format("POST", path, { ["Content-Type"] = "application/json", ["Authorization"] = "Bearer TOKEN" }, body)
+end
+"""
+A_ROUND = 6000  # more requests or approvals than there can be in a round
+
+
+def to_be_asked(providers):
+    """LDIF of providers of rivera's that okafor can ask, each with a request of ito's that waits."""
+    parts = []
+    for n in range(providers):
+        o = f"scfOrgId=org{n},ou=organizations,@SUFFIX@"
+        parts.append(f"dn: {o}\nobjectClass: scfOrganization\nobjectClass: scfProviderRole\nscfOrgId: org{n}\no: Organization {n}\nscfState: active\n"
+                     f"scfProviderKind: organization\nscfAuthorizedOfficial: uid=rivera,ou=people,@SUFFIX@\n\n"
+                     f"dn: ou=associations,{o}\nobjectClass: organizationalUnit\nou: associations\n\n"
+                     f"dn: scfAssociationId=ask{n},ou=associations,{o}\nobjectClass: scfAssociation\nscfAssociationId: ask{n}\n"
+                     f"scfUser: uid=ito,ou=people,@SUFFIX@\nscfEmployer: scfOrgId=meridian,ou=organizations,@SUFFIX@\nscfProvider: {o}\n"
+                     "scfState: pending\n")
+    o = "scfOrgId=lakeside,ou=organizations,@SUFFIX@"
+    parts += [f"dn: scfAssociationId=bench{n},ou=associations,{o}\nobjectClass: scfAssociation\nscfAssociationId: bench{n}\n"
+              f"scfUser: uid=outsider,ou=people,@SUFFIX@\nscfEmployer: scfOrgId=harbor,ou=organizations,@SUFFIX@\nscfProvider: {o}\nscfState: approved\n"
+              for n in range(8)]
+    return "\n".join(parts)
+
+
+def w(build, results):
+    """Workflow writes over HTTPS: associations asked for against raw adds, and approved against raw guarded changes in the same
+    name, all by eight connections."""
+    rounds = 3
+    with World(extra=to_be_asked((rounds + 1) * A_ROUND)) as world, \
+            Gateway(world, {**LONG, "directory.writers": 8, "directory.searches": 8, "http.workers": 8}, build=build) as g:
+        program = [str(pathlib.Path(build) / "bench_load"), world.ldapi, world.suffix, world.gateway_dn, str(world.gateway_password_file)]
+        done = {}
+
+        def workflow(name, uid, path_and_body):
+            first = done[name] = done.get(name, -A_ROUND) + A_ROUND
+            script = g.folder / f"{name}.lua"
+            script.write_text(WORKFLOW.replace("FIRST", str(first - 1)).replace("PATH_AND_BODY", path_and_body)
+                              .replace("TOKEN", g.signed_in(uid).token))
+            text = subprocess.run(["wrk", "-t1", "-c8", f"-d{SECONDS}s", "-s", str(script), f"https://localhost:{g.port}"],
+                                  capture_output=True, text=True, timeout=60, check=True).stdout
+            if "Non-2xx" in text or "Socket errors" in text:
+                raise RuntimeError(text)
+            return float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1))
+
+        def raw(kind):
+            return json.loads(subprocess.run([*program, kind], capture_output=True, text=True, timeout=60, check=True).stdout)["per_second"]
+
+        rates = interleaved({
+            "requests": lambda: workflow("requests", "okafor", 'local path = "/v1/associations"; '
+                                         'local body = \'{"provider":"org\' .. n .. \'","employer":"harbor"}\''),
+            "raw adds": lambda: raw("adds"),
+            "approvals": lambda: workflow("approvals", "rivera", 'local path = "/v1/associations/ask" .. n .. "/approve"; local body = "{}"'),
+            "raw guarded changes": lambda: raw("changes"),
+        }, rounds)
+    results["W"] = {"what": "workflow writes over HTTPS, judged, audited on disk, and seen by the replica; writes/s", "values": rates,
+                    "ratios": [("associations asked for, against raw adds", rates.ratio("requests", "raw adds"), 0.5),
+                               ("and approved, against raw guarded changes", rates.ratio("approvals", "raw guarded changes"), 0.5)]}
+
+
+BENCHES = {"P1": p1, "P2": p2, "P3": p3, "P4": p4, "P5": p5, "P8": p8, "W": w}
 
 
 def holds(ratio, bar):

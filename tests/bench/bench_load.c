@@ -1,5 +1,5 @@
-/* What slapd does for a bare libldap client, and for the replica: entries sent, simple binds, adds.
- * bench_load URI BASE BIND_DN PASSWORD_FILE replica|bare|binds|adds: prints one JSON line. */
+/* What slapd does for a bare libldap client, and for the replica: entries sent, simple binds, adds, guarded changes.
+ * bench_load URI BASE BIND_DN PASSWORD_FILE replica|bare|binds|adds|changes: prints one JSON line. */
 #include <ldap.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -93,7 +93,7 @@ static int into_replica(const char *uri, const char *base, const char *dn, const
 
 struct client {
 	const char *uri, *base, *dn;
-	bool adds;
+	bool (*once)(struct client *, LDAP *);
 	int number;
 	long done;
 	pthread_t thread;
@@ -130,6 +130,34 @@ static bool add_once(struct client *c, LDAP *ld)
 	return ldap_add_ext_s(ld, dn, list, NULL, NULL) == LDAP_SUCCESS;
 }
 
+/* A change of an association as its provider's official makes one: in his name, under a guard, and asked how far it got. Each
+ * client has an association of its own, bench0, bench1, … at lakeside. */
+static bool change_once(struct client *c, LDAP *ld)
+{
+	char dn[256], official[128], as[132];
+	unsigned char read[] = { 0x30, 0x0a, 0x04, 0x08, 'e', 'n', 't', 'r', 'y', 'C', 'S', 'N' }; /* RFC 4527 */
+	char *by[] = { official, NULL }, *at[] = { "20260101000000Z", NULL };
+	LDAPMod mods[] = { { LDAP_MOD_REPLACE, "scfDecidedBy", { by } }, { LDAP_MOD_REPLACE, "scfDecidedAt", { at } } };
+	LDAPMod *list[] = { &mods[0], &mods[1], NULL };
+	LDAPControl post_read = { LDAP_CONTROL_POST_READ, { sizeof read, (char *)read }, 1 }, *guard = NULL;
+
+	snprintf(dn, sizeof dn, "scfAssociationId=bench%d,ou=associations,scfOrgId=lakeside,ou=organizations,%s", c->number, c->base);
+	snprintf(official, sizeof official, "uid=rivera,ou=people,%.80s", c->base);
+	snprintf(as, sizeof as, "dn:%s", official);
+	LDAPControl proxied = { LDAP_CONTROL_PROXY_AUTHZ, { strlen(as), as }, 1 };
+	if (ldap_create_assertion_control(ld, "(scfState=approved)", 1, &guard) != LDAP_SUCCESS)
+		return false;
+	LDAPControl *controls[] = { &proxied, guard, &post_read, NULL };
+	int code = ldap_modify_ext_s(ld, dn, list, controls, NULL);
+	ldap_control_free(guard);
+	return code == LDAP_SUCCESS;
+}
+
+static const struct {
+	const char *word;
+	bool (*once)(struct client *, LDAP *);
+} kinds[] = { { "binds", bind_once }, { "adds", add_once }, { "changes", change_once } };
+
 static void *client(void *self)
 {
 	struct client *c = self;
@@ -137,7 +165,7 @@ static void *client(void *self)
 	int64_t end = clock_steady_us() + SECONDS * 1000000;
 
 	while (clock_steady_us() < end) {
-		if (!(c->adds ? add_once(c, ld) : bind_once(c, ld))) {
+		if (!c->once(c, ld)) {
 			fprintf(stderr, "bench_load: refused\n");
 			exit(1);
 		}
@@ -147,13 +175,13 @@ static void *client(void *self)
 	return NULL;
 }
 
-static int many(const char *uri, const char *base, const char *dn, bool adds)
+static int many(const char *uri, const char *base, const char *dn, size_t kind)
 {
 	struct client clients[CLIENTS];
 	long done = 0;
 
 	for (int i = 0; i < CLIENTS; i++) {
-		clients[i] = (struct client){ .uri = uri, .base = base, .dn = dn, .adds = adds, .number = i };
+		clients[i] = (struct client){ .uri = uri, .base = base, .dn = dn, .once = kinds[kind].once, .number = i };
 		if (pthread_create(&clients[i].thread, NULL, client, &clients[i]) != 0)
 			return 1;
 	}
@@ -161,7 +189,7 @@ static int many(const char *uri, const char *base, const char *dn, bool adds)
 		pthread_join(clients[i].thread, NULL);
 		done += clients[i].done;
 	}
-	printf("{\"kind\":\"%s\",\"per_second\":%.1f}\n", adds ? "adds" : "binds", (double)done / SECONDS);
+	printf("{\"kind\":\"%s\",\"per_second\":%.1f}\n", kinds[kind].word, (double)done / SECONDS);
 	return 0;
 }
 
@@ -170,14 +198,15 @@ int main(int argc, char **argv)
 	FILE *f = argc == 6 ? fopen(argv[4], "r") : NULL;
 
 	if (f == NULL || fgets(password, sizeof password, f) == NULL) {
-		fputs("usage: bench_load URI BASE BIND_DN PASSWORD_FILE replica|bare|binds|adds\n", stderr);
+		fputs("usage: bench_load URI BASE BIND_DN PASSWORD_FILE replica|bare|binds|adds|changes\n", stderr);
 		return 2;
 	}
 	fclose(f);
 	password[strcspn(password, "\n")] = '\0';
 	if (strcmp(argv[5], "bare") == 0)
 		return bare(argv[1], argv[2], argv[3]);
-	if (strcmp(argv[5], "binds") == 0 || strcmp(argv[5], "adds") == 0)
-		return many(argv[1], argv[2], argv[3], strcmp(argv[5], "adds") == 0);
+	for (size_t i = 0; i < COUNT(kinds); i++)
+		if (strcmp(argv[5], kinds[i].word) == 0)
+			return many(argv[1], argv[2], argv[3], i);
 	return into_replica(argv[1], argv[2], argv[3], argv[4]);
 }
