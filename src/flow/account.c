@@ -245,7 +245,7 @@ static struct err take_mail(struct arena *a, struct flow *f, const char *mail, c
 	e = reserve_take(a, f, MAIL, mail, uid);
 	if (e.code != ERR_CONFLICT)
 		return e;
-	TRY(reserve_read(a, f, MAIL, mail, &there));
+	TRY(reserve_held(a, f, MAIL, mail, &there));
 	/* Nobody has the address by now: whoever reserved it is doing that just now, or has died over it. */
 	if (there.requested_at + LEFT_OVER_S > clock_now())
 		return e;

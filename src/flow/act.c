@@ -21,6 +21,18 @@ struct question act_question(const struct caller *c, enum action action, const c
 	};
 }
 
+bool act_has_role(struct flow *f, const struct caller *c, unsigned roles)
+{
+	bool held = false;
+
+	WITH_REPLICA(view, f->replica) {
+		const struct person *p = replica_person(&view, c->uid);
+
+		held = p != NULL && (p->roles & roles);
+	}
+	return held;
+}
+
 struct err act_judge_again(struct arena *a, struct flow *f, const struct caller *c, const struct question *q,
     struct judged *out)
 {
@@ -105,6 +117,14 @@ struct err act_write(struct arena *a, struct flow *f, const struct caller *c, co
 	return e.code == ERR_CONFLICT ? e : act_walls_disagree(f, c, q, j);
 }
 
+bool act_may_see(const struct view *v, const struct person *person, number provider, number user)
+{
+	const struct organization *o = provider != 0 ? replica_organization_no(v, provider) : NULL;
+
+	return person != NULL && ((person->roles & (ROLE_HELP_DESK | ROLE_AUDITOR)) || person->no == user ||
+	    (o != NULL && o->official == person->no));
+}
+
 struct err act_looked(struct flow *f, const struct caller *c, const char *event, const struct entry *what)
 {
 	char held[SHORT_SESSION];
@@ -136,6 +156,14 @@ void flow_new_id(const struct caller *c, const char *call, const char *key, char
 	text_close(&whole);
 	memcpy(out, digest, ID_TEXT - 1);
 	out[ID_TEXT - 1] = '\0';
+}
+
+const char *act_id_of(struct arena *a, char kind, const char *whole)
+{
+	char digest[DIGEST_TEXT];
+
+	secret_digest(whole, strlen(whole), digest);
+	return arena_printf(a, "%c-%.24s", kind, digest);
 }
 
 struct err act_check_grounds(const struct grounds *g, enum grounds_needed needed)

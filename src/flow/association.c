@@ -1,8 +1,6 @@
 /* Associations: asked for by whoever is to act, decided by the provider's Authorized Official, ended by either. */
 #include "flow/association.h"
 
-#include <string.h>
-
 #include "base/clock.h"
 #include "base/text.h"
 #include "flow/inside.h"
@@ -139,15 +137,11 @@ static size_t count_earlier(struct arena *a, struct flow *f, const struct caller
 	return t.count;
 }
 
-/* The id says whose it is and the how manieth: so of two equal requests at once, even at two gateways, one is made. */
+/* The id says whose it is, through and for whom, and the how manieth. */
 static const char *id_of(struct arena *a, const struct caller *c, const char *provider, const char *employer,
     size_t earlier)
 {
-	const char *whole = arena_printf(a, "%s|%s|%s|%zu", c->uid, employer, provider, earlier);
-	char digest[DIGEST_TEXT];
-
-	secret_digest(whole, strlen(whole), digest);
-	return arena_printf(a, "a-%.24s", digest);
+	return act_id_of(a, 'a', arena_printf(a, "%s|%s|%s|%zu", c->uid, employer, provider, earlier));
 }
 
 static struct err make_request(struct arena *a, struct flow *f, const struct caller *c, const struct question *q,
@@ -324,7 +318,7 @@ struct err flow_view_association(struct arena *a, struct flow *f, const struct c
 
 		fresh = view.fresh;
 		*revision = view.revision;
-		if (t != NULL)
+		if (t != NULL && act_may_see(&view, replica_person(&view, c->uid), t->provider, t->user))
 			provider = arena_strdup(a, replica_org_id(&view, t->provider));
 		sight = sight_of(&view, c, provider);
 	}

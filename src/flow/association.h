@@ -38,6 +38,10 @@ struct leaving {
 struct err flow_leave_employer(struct arena *, struct flow *, const struct caller *, const char *employer,
     struct answer *, struct leaving *out);
 
+/* employer.reinstate: the provider bars the employer no more. Nothing comes to life again. out: the provider's entry. */
+struct err flow_reinstate_employer(struct arena *, struct flow *, const struct caller *, const char *provider,
+    const char *employer, const struct grounds *, struct answer *, struct entry *out);
+
 struct revocation_info {
 	struct entry entry;        /* the case */
 	const char *employer_name; /* or NULL */

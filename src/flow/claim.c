@@ -37,9 +37,7 @@ static struct err tell_claim(struct arena *a, struct flow *f, const struct calle
 	struct entry person, organization;
 
 	*out = (struct claim_info){ .entry = *claim };
-	out->for_desk = organization_is_desk(f, c, ROLE_HELP_DESK);
-	if (!out->for_desk)
-		out->entry.ticket = NULL;
+	out->for_desk = act_has_role(f, c, ROLE_HELP_DESK);
 	if (!out->for_desk || !whole)
 		return SUCCESS;
 	struct err e = dir_read(a, f->dir, c->uid, KIND_PERSON, NULL, claim->user, &person);
@@ -54,9 +52,9 @@ static struct err tell_claim(struct arena *a, struct flow *f, const struct calle
 	return read_document_head(a, f, c, claim, &out->document);
 }
 
-/* The organization that a claim lies in; NULL: there is no such claim. */
-static struct err provider_of(
-    struct arena *a, struct flow *f, const char *id, const char **out, struct revision *revision)
+/* The organization that a claim lies in; NULL: there is no such claim, or none that he may know of. */
+static struct err provider_of(struct arena *a, struct flow *f, const struct caller *c, const char *id, const char **out,
+    struct revision *revision)
 {
 	bool fresh = false;
 
@@ -66,7 +64,7 @@ static struct err provider_of(
 
 		fresh = view.fresh;
 		*revision = view.revision;
-		if (claim != NULL)
+		if (claim != NULL && act_may_see(&view, replica_person(&view, c->uid), claim->provider, claim->user))
 			*out = arena_strdup(a, replica_org_id(&view, claim->provider));
 	}
 	return fresh ? SUCCESS : FAIL(ERR_UNAVAILABLE, "the replica is stale");
@@ -79,7 +77,7 @@ struct err flow_view_claim(struct arena *a, struct flow *f, const struct caller 
 	struct entry entry;
 
 	*out = (struct claim_info){ 0 };
-	TRY(provider_of(a, f, id, &provider, revision));
+	TRY(provider_of(a, f, c, id, &provider, revision));
 	if (provider == NULL)
 		return FAIL(ERR_NOT_FOUND, "no such claim");
 	TRY(dir_read(a, f->dir, c->uid, KIND_CLAIM, provider, id, &entry));
@@ -457,7 +455,7 @@ static struct err open_for_desk(struct arena *a, struct flow *f, const struct ca
 	struct judged j;
 
 	TRY(decide_judge(a, f, c, &q, &j, NULL));
-	struct err e = provider_of(a, f, id, &provider, &revision);
+	struct err e = provider_of(a, f, c, id, &provider, &revision);
 	j.provider = provider;
 	if (e.code == OK &&
 	    (provider == NULL || !j.answer.verdict.allow)) /* to others no claim is there but their own */

@@ -140,18 +140,6 @@ static void tell_state(struct consent_info *out)
 	out->in_effect = e->state == STATE_APPROVED && e->not_before <= now;
 }
 
-static bool is_desk(struct flow *f, const struct caller *c)
-{
-	bool desk = false;
-
-	WITH_REPLICA(view, f->replica) {
-		const struct person *person = replica_person(&view, c->uid);
-
-		desk = person != NULL && (person->roles & (ROLE_HELP_DESK | ROLE_AUDITOR));
-	}
-	return desk;
-}
-
 /* whole: with the text and the people. */
 static struct err tell(struct arena *a, struct flow *f, const struct caller *c, const struct entry *entry, bool whole,
     struct consent_info *out)
@@ -159,7 +147,7 @@ static struct err tell(struct arena *a, struct flow *f, const struct caller *c, 
 	struct entry provider, employer;
 	char tracking[PAPER_TRACKING], digest[DIGEST_TEXT];
 
-	*out = (struct consent_info){ .entry = *entry, .for_desk = is_desk(f, c) };
+	*out = (struct consent_info){ .entry = *entry, .for_desk = act_has_role(f, c, ROLE_HELP_DESK | ROLE_AUDITOR) };
 	tell_state(out);
 	paper_tracking(entry->id, tracking);
 	out->tracking = arena_strdup(a, tracking);
@@ -269,8 +257,9 @@ struct err flow_prepare_consent(struct arena *a, struct flow *f, const struct ca
 
 /* ---- reading ---- */
 
-/* Whose it is, for its name in the directory. NULL: nobody knows of it. */
-static const char *provider_of(struct arena *a, struct flow *f, const char *id, struct revision *revision)
+/* Whose it is, for its name in the directory. NULL: nobody knows of it, or not he. */
+static const char *provider_of(struct arena *a, struct flow *f, const struct caller *c, const char *id,
+    struct revision *revision)
 {
 	const char *provider = NULL;
 
@@ -278,7 +267,7 @@ static const char *provider_of(struct arena *a, struct flow *f, const char *id, 
 		const struct consent *consent = replica_consent(&view, id);
 
 		*revision = view.revision;
-		if (consent != NULL)
+		if (consent != NULL && act_may_see(&view, replica_person(&view, c->uid), consent->provider, 0))
 			provider = arena_strdup(a, replica_org_id(&view, consent->provider));
 	}
 	return provider;
@@ -287,7 +276,7 @@ static const char *provider_of(struct arena *a, struct flow *f, const char *id, 
 struct err flow_view_consent(struct arena *a, struct flow *f, const struct caller *c, const char *id,
     struct consent_info *out, struct revision *revision)
 {
-	const char *provider = provider_of(a, f, id, revision);
+	const char *provider = provider_of(a, f, c, id, revision);
 	struct entry entry;
 
 	if (provider == NULL)
@@ -321,12 +310,12 @@ static struct err find_tracked(struct arena *a, struct flow *f, const struct cal
 	struct revision revision;
 	struct entry entry;
 
-	if (!is_desk(f, c))
+	if (!act_has_role(f, c, ROLE_HELP_DESK | ROLE_AUDITOR))
 		return SUCCESS;
 	WITH_REPLICA(view, f->replica) {
 		replica_each_consent(&view, look_for_tracking, &t);
 	}
-	const char *provider = t.id != NULL ? provider_of(a, f, t.id, &revision) : NULL;
+	const char *provider = t.id != NULL ? provider_of(a, f, c, t.id, &revision) : NULL;
 	if (provider == NULL)
 		return SUCCESS;
 	struct err e = dir_read(a, f->dir, c->uid, KIND_CONSENT, provider, t.id, &entry);
@@ -521,7 +510,7 @@ struct err flow_read_scan(struct arena *a, struct flow *f, const struct caller *
 
 	*out = (struct attachment){ 0 };
 	TRY(decide_judge(a, f, c, &q, &j, NULL));
-	j.provider = provider_of(a, f, id, &revision);
+	j.provider = provider_of(a, f, c, id, &revision);
 	if (j.provider == NULL || j.answer.verdict.why == NOT_HELP_DESK) /* to others no form is there but their own */
 		decide_refuse(&j, NOT_FOUND);
 	TRY(decide_audit(f, c, &q, &j, AUDIT_DECISION, "consent.scan", NULL));

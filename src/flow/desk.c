@@ -10,8 +10,6 @@
 
 #include "base/banned.h"
 
-#define TRIES 4
-
 /* ---- the queue ---- */
 
 static const struct waiting {
@@ -132,16 +130,6 @@ static bool gather_session(void *self, const struct session *s)
 	return true;
 }
 
-static void gather_roles(const struct person *p, const char *out[4])
-{
-	static const enum role roles[] = { ROLE_HELP_DESK, ROLE_AUDITOR, ROLE_PROCESSOR };
-	size_t count = 0;
-
-	for (size_t i = 0; i < COUNT(roles); i++)
-		if (p->roles & roles[i])
-			out[count++] = role_word(roles[i]);
-}
-
 /* Counted first, then kept: in one view both find the same. */
 static void gather_what_he_has(struct arena *a, struct flow *f, const char *uid, struct desk_account *out)
 {
@@ -161,7 +149,7 @@ static void gather_what_he_has(struct arena *a, struct flow *f, const char *uid,
 		out->official_of = g.official_of;
 		out->tie_count = g.tie_count;
 		if (g.person != NULL) {
-			gather_roles(g.person, out->roles);
+			session_roles(g.person->roles, out->roles);
 			replica_sessions_of(&view, g.person->no, gather_session, &g);
 		}
 	}
@@ -297,88 +285,6 @@ struct err flow_desk_act(struct arena *a, struct flow *f, const struct caller *c
 
 /* ---- cases ---- */
 
-struct own_cases {
-	number user;
-	size_t count;
-	const struct help_case *open;
-};
-
-static bool look_at_case(void *self, const struct help_case *h)
-{
-	struct own_cases *own = self;
-
-	if (h->kind != CASE_ACCOUNT || h->user != own->user)
-		return true;
-	own->count++;
-	if (h->state == STATE_SUBMITTED)
-		own->open = h;
-	return true;
-}
-
-/* The id of his open case. Or else, *made, the one that the next has: it says whose it is and the how manieth, so that
- * of two at once, even at two gateways, one is made. */
-static struct err name_case(struct arena *a, struct flow *f, const char *uid, const char **id, bool *made)
-{
-	struct own_cases own = { 0 };
-	char digest[DIGEST_TEXT];
-	bool fresh = false;
-
-	*made = true;
-	WITH_REPLICA(view, f->replica) {
-		const struct person *p = replica_person(&view, uid);
-
-		fresh = view.fresh && p != NULL;
-		own.user = p != NULL ? p->no : 0;
-		replica_each_case(&view, look_at_case, &own);
-		if (own.open != NULL) {
-			*id = arena_strdup(a, own.open->id);
-			*made = false;
-		}
-	}
-	if (!fresh)
-		return FAIL(ERR_UNAVAILABLE, "the replica is stale");
-	if (*made) {
-		const char *whole = arena_printf(a, "account|%s|%zu", uid, own.count);
-
-		secret_digest(whole, strlen(whole), digest);
-		*id = arena_printf(a, "h-%.24s", digest);
-	}
-	return SUCCESS;
-}
-
-static struct err make_case(struct arena *a, struct flow *f, const struct caller *c, struct entry *entry, bool *made)
-{
-	struct act act = {
-		.question.subject = c->uid, .event = "case.open", .to = entry, .detail = "account", .by_gateway = true
-	};
-	struct revision written, reached;
-
-	for (int i = 0; i < TRIES; i++) {
-		TRY(name_case(a, f, c->uid, &entry->id, made));
-		if (!*made)
-			return SUCCESS;
-		TRY(mend_write(a, f, c, &act, &written));
-		if (written.micros != 0)
-			return session_settle(f, &written);
-		/* Somebody was first, perhaps at another gateway: it is found once the replica has it. */
-		TRY(dir_revision(f->dir, &reached));
-		TRY(session_settle(f, &reached));
-	}
-	return FAIL(ERR_UNAVAILABLE, "no name is left for a case");
-}
-
-static bool is_for_desk(struct flow *f, const char *uid)
-{
-	bool desk = false;
-
-	WITH_REPLICA(view, f->replica) {
-		const struct person *p = replica_person(&view, uid);
-
-		desk = p != NULL && (p->roles & (ROLE_HELP_DESK | ROLE_AUDITOR));
-	}
-	return desk;
-}
-
 struct err flow_open_case(struct arena *a, struct flow *f, const struct caller *c, const char *note,
     struct case_info *out, bool *made)
 {
@@ -393,7 +299,7 @@ struct err flow_open_case(struct arena *a, struct flow *f, const struct caller *
 	};
 
 	*out = (struct case_info){ 0 };
-	TRY(make_case(a, f, c, &entry, made));
+	TRY(case_open(a, f, c, &entry, made));
 	if (*made)
 		notice_help_desk(f, "help-requested", (struct mail_field[]){ { "user", c->uid }, { NULL, NULL } });
 	return flow_view_case(a, f, c, entry.id, out);
@@ -401,7 +307,16 @@ struct err flow_open_case(struct arena *a, struct flow *f, const struct caller *
 
 struct err flow_view_case(struct arena *a, struct flow *f, const struct caller *c, const char *id, struct case_info *out)
 {
-	*out = (struct case_info){ .for_desk = is_for_desk(f, c->uid) };
+	bool known = false;
+
+	*out = (struct case_info){ .for_desk = act_has_role(f, c, ROLE_HELP_DESK | ROLE_AUDITOR) };
+	WITH_REPLICA(view, f->replica) {
+		const struct help_case *h = replica_case(&view, id);
+
+		known = h != NULL && act_may_see(&view, replica_person(&view, c->uid), h->provider, h->user);
+	}
+	if (!known)
+		return FAIL(ERR_NOT_FOUND, "no such case");
 	return dir_read(a, f->dir, c->uid, KIND_CASE, NULL, id, &out->entry);
 }
 

@@ -184,60 +184,6 @@ static struct err close_all(struct arena *a, struct flow *f, const struct caller
 	}
 }
 
-/* ---- cases of the help desk ---- */
-
-struct cases {
-	enum case_kind kind;
-	number user, provider, employer; /* 0: any */
-	const struct help_case *open;
-	size_t count;
-};
-
-static bool look_at_case(void *self, const struct help_case *h)
-{
-	struct cases *s = self;
-
-	if (h->kind != s->kind || (s->user != 0 && h->user != s->user) || h->provider != s->provider ||
-	    (s->employer != 0 && h->employer != s->employer))
-		return true;
-	s->count++;
-	if (h->state == STATE_SUBMITTED)
-		s->open = h;
-	return true;
-}
-
-/* How many cases of the kind there were about these; and the id of the open one, or NULL. */
-static size_t count_cases(struct arena *a, struct flow *f, const struct entry *about, const char **open)
-{
-	struct cases s = { .kind = about->case_kind };
-
-	*open = NULL;
-	WITH_REPLICA(view, f->replica) {
-		const struct person *person = about->user != NULL ? replica_person(&view, about->user) : NULL;
-
-		s.user = person != NULL ? person->no : 0;
-		s.provider = org_no(&view, about->provider);
-		s.employer = org_no(&view, about->employer);
-		replica_each_case(&view, look_at_case, &s);
-		if (s.open != NULL)
-			*open = arena_strdup(a, s.open->id);
-	}
-	return s.count;
-}
-
-/* The same about the same comes out as the same id while none of them has been closed: so one is opened, not two. */
-static const char *case_id(struct arena *a, const struct entry *about, size_t earlier)
-{
-	const char *user = about->user != NULL ? about->user : "";
-	const char *employer = about->employer != NULL ? about->employer : "";
-	const char *whole =
-	    arena_printf(a, "%s|%s|%s|%s|%zu", case_word(about->case_kind), user, about->provider, employer, earlier);
-	char digest[DIGEST_TEXT];
-
-	secret_digest(whole, strlen(whole), digest);
-	return arena_printf(a, "h-%.24s", digest);
-}
-
 /* ---- leaving ---- */
 
 static bool is_official(struct flow *f, const char *uid, const char *organization)
@@ -257,8 +203,6 @@ static bool is_official(struct flow *f, const char *uid, const char *organizatio
 static struct err tell_desk(struct arena *a, struct flow *f, const struct caller *c, const char *uid,
     const char *employer)
 {
-	const char *open;
-	struct revision written;
 	struct entry entry = {
 		.kind = KIND_CASE,
 		.state = STATE_SUBMITTED,
@@ -268,21 +212,15 @@ static struct err tell_desk(struct arena *a, struct flow *f, const struct caller
 		.requested_by = uid,
 		.requested_at = clock_now(),
 	};
-	struct act act = { .question.subject = uid, .event = "case.open", .to = &entry, .by_gateway = true };
+	bool made;
 
-	act.detail = case_word(entry.case_kind);
 	if (!is_official(f, uid, employer))
 		return SUCCESS;
-	size_t earlier = count_cases(a, f, &entry, &open);
-	if (open != NULL)
-		return SUCCESS;
-	entry.id = case_id(a, &entry, earlier);
-	TRY(mend_write(a, f, c, &act, &written));
-	if (written.micros == 0)
-		return SUCCESS;
-	notice_help_desk(f, "official-left",
-	    (struct mail_field[]){ { "user", uid }, { "provider", employer }, { NULL, NULL } });
-	return session_settle(f, &written);
+	TRY(case_open(a, f, c, &entry, &made));
+	if (made)
+		notice_help_desk(f, "official-left",
+		    (struct mail_field[]){ { "user", uid }, { "provider", employer }, { NULL, NULL } });
+	return SUCCESS;
 }
 
 static const char *const *list_with(struct arena *a, const char *const *list, const char *one)
@@ -528,14 +466,11 @@ static struct err open_revocation(struct arena *a, struct flow *f, const struct 
     struct judged *j, struct entry *entry, bool *made)
 {
 	for (int i = 0; i < TRIES; i++) {
-		const char *open;
-		size_t earlier = count_cases(a, f, entry, &open);
 		struct act act = { .question = *q, .to = entry, .by_gateway = true };
 
-		*made = open == NULL;
-		if (open != NULL)
-			return read_case(a, f, NULL, open, entry);
-		entry->id = case_id(a, entry, earlier);
+		TRY(case_name(a, f, entry, made));
+		if (!*made)
+			return read_case(a, f, NULL, entry->id, entry);
 		act.detail = arena_printf(a, "case %s", entry->id);
 		struct err e = act_write(a, f, c, &act, j, &entry->revision);
 		if (e.code != ERR_CONFLICT)
@@ -770,6 +705,59 @@ struct err flow_decide_revocation(struct arena *a, struct flow *f, const struct 
 		return e;
 	return tell_revocation(a, f, true, &entry, out);
 }
+
+/* ---- letting an employer in again ---- */
+
+/* Only the bar goes. Whatever is still said to stand is ended before: an execution that was cut short, or a bar that an
+ * administrator has set by hand, has left it. */
+static struct err lift(struct arena *a, struct flow *f, const struct caller *c, const struct question *q,
+    const struct grounds *grounds, struct entry *provider, struct mail_field told[3], struct judged *j)
+{
+	const struct entry closed = { .provider = q->resource, .employer = q->acting_for, .decided_by = c->uid };
+	const char *official;
+
+	for (int i = 0; i < TRIES; i++) {
+		TRY(dir_read(a, f->dir, c->uid, KIND_ORGANIZATION, NULL, q->resource, provider));
+		if (!list_has(provider->barred, q->acting_for)) {
+			decide_refuse(j, ALREADY_DECIDED);
+			return SUCCESS;
+		}
+		TRY(close_employer(a, f, c, &closed, told, &official));
+		struct act act = {
+			.question = *q,
+			.detail = act_detail(a, grounds),
+			.to = provider,
+			.fields = FIELD_BARRED | FIELD_DECIDED | FIELD_REASON,
+			.guard.revision = provider->revision,
+		};
+		provider->barred = list_without(a, provider->barred, q->acting_for);
+		act_decided(provider, c, grounds);
+		struct err e = act_write(a, f, c, &act, j, &provider->revision);
+		if (e.code != ERR_CONFLICT)
+			return e;
+	}
+	return FAIL(ERR_UNAVAILABLE, "the provider's entry changes all the time");
+}
+
+struct err flow_reinstate_employer(struct arena *a, struct flow *f, const struct caller *c, const char *provider,
+    const char *employer, const struct grounds *grounds, struct answer *answer, struct entry *out)
+{
+	struct question q = act_question(c, EMPLOYER_REINSTATE, "provider", provider);
+	struct mail_field told[3];
+	struct judged j;
+
+	*out = (struct entry){ .kind = KIND_ORGANIZATION };
+	q.acting_for = employer;
+	struct err e = decide_and_record(a, f, c, &q, &j, NULL);
+	if (e.code == OK && j.answer.verdict.allow)
+		e = lift(a, f, c, &q, grounds, out, told, &j);
+	if (e.code == OK && j.answer.verdict.allow && out->official != NULL)
+		notice_send(a, f, "employer-reinstated", out->official, told);
+	*answer = j.answer;
+	return e;
+}
+
+/* ---- what an execution that was cut short has left ---- */
 
 struct halves {
 	const struct view *view;

@@ -182,7 +182,7 @@ struct err flow_factor_recovery(struct arena *, struct flow *, const struct call
     enum reason *why, struct revision *);
 struct err flow_factor_remove(struct arena *, struct flow *, const struct caller *, enum reason *why, struct revision *);
 
-struct me { const char *uid, *name, *mail, *realm; const char *roles[4]; };
+struct me { const char *uid, *name, *mail, *realm; const char *roles[4]; bool must_enrol; };
 struct err flow_me(struct arena *, struct flow *, const struct caller *, struct me *out); /* [waits] */
 
 /* ---- decisions ---- */

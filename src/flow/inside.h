@@ -53,6 +53,8 @@ void keeper_close(struct flow *);
 /* Begins an audit record with what is known of the caller. held is room for the session's short name. */
 struct audit_record session_record(const struct caller *, enum audit_class, const char *event,
     char held[SHORT_SESSION]);
+/* The words of bits of enum role; ends with NULL, as out does before. */
+void session_roles(unsigned held, const char *out[4]);
 /* ok: it may be used now; else why not. */
 enum reason session_judge(const struct flow *, const struct session *, const struct person *, int64_t now);
 bool session_digest_of(const char *hex, unsigned char out[32]);
@@ -203,6 +205,9 @@ struct err act_write(struct arena *, struct flow *, const struct caller *, const
 /* The id of what is made: opaque, by chance. With an Idempotency-Key it comes of who asked for what under which key, so that
  * the same request again meets what the first one made. call: a word for what is made; key: or NULL. */
 void flow_new_id(const struct caller *, const char *call, const char *key, char out[ID_TEXT]);
+/* The id of what there may be one of: it comes of all that it says, behind a letter for the kind of thing. Of two who make the
+ * same at once, even at two gateways, the directory lets one. */
+const char *act_id_of(struct arena *, char kind, const char *whole);
 
 /* Why, and on what call: of every act of the help desk (flow.h). ERR_INVALID names what is missing. */
 enum grounds_needed { GROUNDS_FREE, GROUNDS_REASON, GROUNDS_DESK /* a reason or a ticket */ };
@@ -213,6 +218,14 @@ void act_decided(struct entry *to, const struct caller *, const struct grounds *
  * was, unless he did it. */
 bool act_waits_for_official(const struct entry *decided, const struct entry *provider);
 
+/* Has he one of these roles (bits of enum role), as far as the replica knows? */
+bool act_has_role(struct flow *, const struct caller *, unsigned roles);
+
+/* Whom the directory shows an association, a form, a claim or a case to: help desk and auditors, the provider's official, and
+ * the user himself. Asked of the replica first, so that what is hidden takes as long as what there never was: the 0.3 ms of
+ * asking the directory would tell a stranger who knows how ids are made, and a list would tell him how many there are.
+ * person: NULL is nobody. */
+bool act_may_see(const struct view *, const struct person *, number provider, number user);
 /* Something that is no enrollment data is about to be shown to somebody to whom the directory has shown it: recorded. */
 struct err act_looked(struct flow *, const struct caller *, const char *event, const struct entry *);
 
@@ -239,6 +252,14 @@ struct err mend_submissions(struct arena *, struct flow *);
 struct err mend_fraud(struct arena *, struct flow *);
 struct err mend_claims(struct arena *, struct flow *);
 struct err mend_documents(struct arena *, struct flow *);
+
+/* ---- case.c: what the help desk is to look at ---- */
+/* Fills about->id: of the case of that kind that is open about the same user, provider and employer; or else, *made, the one
+ * that the next has: it says what it is about and the how manieth it is, so that of two at once, even at two gateways, one
+ * is made. */
+struct err case_name(struct arena *, struct flow *, struct entry *about, bool *made);
+/* Opens one in the gateway's name, recorded, unless one is open. */
+struct err case_open(struct arena *, struct flow *, const struct caller *, struct entry *about, bool *made);
 
 /* ---- attachment.c: documents that were handed in ---- */
 /* Puts a document that has been judged into the directory. owner: the id of the claim or form that it is for, which is to
@@ -292,8 +313,6 @@ struct err reserve_owner(struct arena *, struct flow *, const char *purpose, con
 struct err reserve_held(struct arena *, struct flow *, const char *purpose, const char *what, struct entry *out);
 /* Takes it from whoever holds it, if it is still the one that was read. */
 struct err reserve_drop(struct arena *, struct flow *, const struct entry *held);
-/* The whole reservation; ERR_NOT_FOUND: nobody has it. */
-struct err reserve_read(struct arena *, struct flow *, const char *purpose, const char *what, struct entry *out);
 /* Not there, or another's: no error. */
 struct err reserve_give_back(struct arena *, struct flow *, const char *purpose, const char *what, const char *owner);
 

@@ -1,5 +1,6 @@
 /* Lists: which things there are, is looked up in the replica; what they say, and whether it may be seen, is asked of
- * the directory, one by one, in the name of whoever reads the list.
+ * the directory, one by one, in the name of whoever reads the list. What he has nothing to do with is not asked for: it
+ * would take time, which tells how much there is.
  *
  * A page costs one walk over what the replica holds of that kind (over a million associations: 30 ms; of a person over
  * his own), which no decision waits for, and one read of the directory for each thing told. */
@@ -78,6 +79,8 @@ struct walk {
 	size_t query_count;
 	int64_t now;
 	number provider, employer, user; /* 0: any */
+	const char *as;                  /* NULL: the gateway, which may see everything */
+	const struct person *reader;     /* as, in the view */
 	const struct position *after;    /* NULL: from the beginning */
 	struct candidate *found;         /* in order */
 	size_t count, room;
@@ -135,67 +138,6 @@ static bool in_state(const struct walk *w, enum state state)
 	return w->query->state == STATE_NONE || w->query->state == state;
 }
 
-static bool visit_association(void *self, const struct association *one)
-{
-	struct walk *w = self;
-
-	if (fits(w->user, one->user) && fits(w->provider, one->provider) && fits(w->employer, one->employer) &&
-	    in_state(w, association_state((enum state)one->state, one->expires, one->not_after, w->now)))
-		consider(w, &one->mark, one->id, one->provider);
-	return true;
-}
-
-static bool visit_consent(void *self, const struct consent *one)
-{
-	struct walk *w = self;
-
-	if (fits(w->provider, one->provider) && fits(w->employer, one->employer) &&
-	    in_state(w, consent_state((enum state)one->state, one->not_after, w->now)))
-		consider(w, &one->mark, one->id, one->provider);
-	return true;
-}
-
-static bool visit_submission(void *self, const struct submission *one)
-{
-	struct walk *w = self;
-
-	if (fits(w->user, one->user) && fits(w->provider, one->provider) && fits(w->employer, one->employer) &&
-	    in_state(w, (enum state)one->state))
-		consider(w, &one->mark, one->id, one->provider);
-	return true;
-}
-
-static bool visit_claim(void *self, const struct claim *one)
-{
-	struct walk *w = self;
-
-	if (fits(w->user, one->user) && fits(w->provider, one->provider) && in_state(w, (enum state)one->state))
-		consider(w, &one->mark, one->id, one->provider);
-	return true;
-}
-
-static bool visit_case(void *self, const struct help_case *one)
-{
-	struct walk *w = self;
-
-	if (fits(w->user, one->user) && fits(w->provider, one->provider) && fits(w->employer, one->employer) &&
-	    in_state(w, (enum state)one->state) &&
-	    (w->query->case_kind == CASE_NONE || w->query->case_kind == (enum case_kind)one->kind))
-		consider(w, &one->mark, one->id, 0);
-	return true;
-}
-
-static bool is_lacking(const struct walk *w, const struct organization *one)
-{
-	bool is_provider = one->provider_kind != NOT_A_PROVIDER, waits = one->state == STATE_REGISTERED;
-	const struct person *official = replica_person_no(w->view, one->official);
-
-	if (w->query->lacks == LACKS_OFFICIAL)
-		return is_provider && (waits || one->state == STATE_ACTIVE) &&
-		    (official == NULL || official->state == STATE_REMOVED);
-	return w->query->lacks == LACKS_NOTHING || (!is_provider && waits);
-}
-
 struct tied {
 	const struct walk *walk;
 	number organization;
@@ -211,15 +153,94 @@ static bool look_for_tie(void *self, const struct association *tie)
 	return !t->found;
 }
 
+static bool acts_for(const struct walk *w, number person, number organization)
+{
+	struct tied t = { .walk = w, .organization = organization };
+
+	replica_associations_of(w->view, person, look_for_tie, &t);
+	return t.found;
+}
+
+static bool may_see(const struct walk *w, number provider, number user)
+{
+	return w->as == NULL || act_may_see(w->view, w->reader, provider, user);
+}
+
+static bool may_see_submission(const struct walk *w, const struct submission *one)
+{
+	return may_see(w, one->provider, one->user) ||
+	    (w->reader != NULL && (w->reader->roles & ROLE_PROCESSOR) && one->state == STATE_SUBMITTED) ||
+	    (w->reader != NULL && acts_for(w, w->reader->no, one->provider));
+}
+
+static bool visit_association(void *self, const struct association *one)
+{
+	struct walk *w = self;
+
+	if (fits(w->user, one->user) && fits(w->provider, one->provider) && fits(w->employer, one->employer) &&
+	    in_state(w, association_state((enum state)one->state, one->expires, one->not_after, w->now)) &&
+	    may_see(w, one->provider, one->user))
+		consider(w, &one->mark, one->id, one->provider);
+	return true;
+}
+
+static bool visit_consent(void *self, const struct consent *one)
+{
+	struct walk *w = self;
+
+	if (fits(w->provider, one->provider) && fits(w->employer, one->employer) &&
+	    in_state(w, consent_state((enum state)one->state, one->not_after, w->now)) && may_see(w, one->provider, 0))
+		consider(w, &one->mark, one->id, one->provider);
+	return true;
+}
+
+static bool visit_submission(void *self, const struct submission *one)
+{
+	struct walk *w = self;
+
+	if (fits(w->user, one->user) && fits(w->provider, one->provider) && fits(w->employer, one->employer) &&
+	    in_state(w, (enum state)one->state) && may_see_submission(w, one))
+		consider(w, &one->mark, one->id, one->provider);
+	return true;
+}
+
+static bool visit_claim(void *self, const struct claim *one)
+{
+	struct walk *w = self;
+
+	if (fits(w->user, one->user) && fits(w->provider, one->provider) && in_state(w, (enum state)one->state) &&
+	    may_see(w, one->provider, one->user))
+		consider(w, &one->mark, one->id, one->provider);
+	return true;
+}
+
+static bool visit_case(void *self, const struct help_case *one)
+{
+	struct walk *w = self;
+
+	if (fits(w->user, one->user) && fits(w->provider, one->provider) && fits(w->employer, one->employer) &&
+	    in_state(w, (enum state)one->state) &&
+	    (w->query->case_kind == CASE_NONE || w->query->case_kind == (enum case_kind)one->kind) &&
+	    may_see(w, one->provider, one->user))
+		consider(w, &one->mark, one->id, 0);
+	return true;
+}
+
+static bool is_lacking(const struct walk *w, const struct organization *one)
+{
+	bool is_provider = one->provider_kind != NOT_A_PROVIDER, waits = one->state == STATE_REGISTERED;
+	const struct person *official = replica_person_no(w->view, one->official);
+
+	if (w->query->lacks == LACKS_OFFICIAL)
+		return is_provider && (waits || one->state == STATE_ACTIVE) &&
+		    (official == NULL || official->state == STATE_REMOVED);
+	return w->query->lacks == LACKS_NOTHING || (!is_provider && waits);
+}
+
 /* Is he its AO, has he registered it, or does he act for it? */
 static bool has_to_do_with(const struct walk *w, const struct organization *one)
 {
-	struct tied t = { .walk = w, .organization = one->no };
-
-	if (fits(w->user, one->official) || fits(w->user, one->registrant))
-		return true;
-	replica_associations_of(w->view, w->user, look_for_tie, &t);
-	return t.found;
+	return fits(w->user, one->official) || fits(w->user, one->registrant) || acts_for(w, w->user, one->no);
 }
 
 static bool visit_organization(void *self, const struct organization *one)
@@ -247,6 +268,7 @@ static void look_for(const struct view *v, struct walk *w, const struct list_que
 
 	w->view = v;
 	w->query = q;
+	w->reader = w->as != NULL ? replica_person(v, w->as) : NULL;
 	w->user = user != NULL ? user->no : 0;
 	w->provider = organization_number(v, q->provider, &known);
 	w->employer = organization_number(v, q->employer, &known);
@@ -315,7 +337,7 @@ struct err list_several(struct arena *a, struct flow *f, const char *as, const s
     size_t query_count, const struct page *page, struct listing *out)
 {
 	size_t limit = page == NULL || page->limit == 0 ? PAGE_USUAL : page->limit;
-	struct walk walk = { .queries = queries, .query_count = query_count, .now = clock_now() };
+	struct walk walk = { .queries = queries, .query_count = query_count, .as = as, .now = clock_now() };
 	struct position after, told = { 0 };
 
 	*out = (struct listing){ 0 };

@@ -12,18 +12,6 @@
 
 /* ---- telling ---- */
 
-bool organization_is_desk(struct flow *f, const struct caller *c, unsigned roles)
-{
-	bool held = false;
-
-	WITH_REPLICA(view, f->replica) {
-		const struct person *p = replica_person(&view, c->uid);
-
-		held = p != NULL && (p->roles & roles);
-	}
-	return held;
-}
-
 static const char *tin_of(struct arena *a, const struct entry *e)
 {
 	return e->tin == NULL || e->tin_kind == NULL ? NULL : arena_printf(a, "%s:%s", e->tin_kind, e->tin);
@@ -33,7 +21,7 @@ static const char *tin_of(struct arena *a, const struct entry *e)
 struct err organization_info(struct arena *a, struct flow *f, const struct caller *c, const struct entry *e,
     enum telling_of of, struct organization_info *out)
 {
-	bool desk = organization_is_desk(f, c, ROLE_HELP_DESK);
+	bool desk = act_has_role(f, c, ROLE_HELP_DESK);
 	const char *tin = tin_of(a, e), *holder = NULL;
 
 	*out = (struct organization_info){ .entry = *e, .address = organization_split(a, e->postal_address) };
@@ -69,7 +57,7 @@ struct err flow_view_organization(struct arena *a, struct flow *f, const struct 
 struct err flow_list_organizations(struct arena *a, struct flow *f, const struct caller *c, enum state state,
     const struct page *page, struct organization_info **out, size_t *count, const char **next)
 {
-	bool all = organization_is_desk(f, c, ROLE_HELP_DESK | ROLE_AUDITOR);
+	bool all = act_has_role(f, c, ROLE_HELP_DESK | ROLE_AUDITOR);
 	struct list_query query = { .kind = KIND_ORGANIZATION, .state = state, .user = all ? NULL : c->uid };
 	struct listing found;
 
@@ -93,13 +81,21 @@ struct err flow_list_organizations(struct arena *a, struct flow *f, const struct
  * will. */
 #define CUT_OFF_S 600
 
-/* Has the holder a right to it, or is it only what was left? */
-static bool is_left(const struct entry *held, const struct entry *holder)
+static const char *registration_of(struct arena *a, const struct entry *e)
+{
+	const char *tin = tin_of(a, e);
+
+	return tin == NULL || e->requested_by == NULL ? NULL : arena_printf(a, "%s:%s", e->requested_by, tin);
+}
+
+/* Has the holder a right to it, or is it only what was left? By an approval, or a change of the number, that was cut off. */
+static bool is_left(struct arena *a, const struct entry *held, const struct entry *holder, const char *what)
 {
 	bool established = holder->state != STATE_REGISTERED || holder->official != NULL;
+	bool unused = (text_same(held->purpose, "tin") && !established) ||
+		      (text_same(held->purpose, "registration") && !text_same(registration_of(a, holder), what));
 
-	return holder->state == STATE_CLOSED ||
-	       (text_same(held->purpose, "tin") && !established && clock_now() - held->requested_at > CUT_OFF_S);
+	return holder->state == STATE_CLOSED || (unused && clock_now() - held->requested_at > CUT_OFF_S);
 }
 
 /* Takes it for *id. *holder: who has it, of an ERR_CONFLICT. What was left is taken away first, even if it was left by
@@ -122,7 +118,7 @@ static struct err take(
 		*id = held.owner;
 		return SUCCESS;
 	}
-	if (e.code == ERR_NOT_FOUND || is_left(&held, &organization))
+	if (e.code == ERR_NOT_FOUND || is_left(a, &held, &organization, what))
 		TRY(reserve_drop(a, f, &held));
 	else if (!text_same(held.owner, *id))
 		*holder = held.owner;
@@ -135,13 +131,6 @@ struct err organization_hold_tin(struct arena *a, struct flow *f, const struct e
 
 	*holder = NULL;
 	return tin == NULL ? SUCCESS : take(a, f, "tin", tin, &id, holder);
-}
-
-static const char *registration_of(struct arena *a, const struct entry *e)
-{
-	const char *tin = tin_of(a, e);
-
-	return tin == NULL || e->requested_by == NULL ? NULL : arena_printf(a, "%s:%s", e->requested_by, tin);
 }
 
 static struct err give_all_back(struct arena *a, struct flow *f, const struct entry *e)
@@ -235,7 +224,7 @@ struct err flow_register_organization(struct arena *a, struct flow *f, const str
 		.name = w.name,
 		.tin = w.tin,
 		.tin_kind = w.tin_kind,
-		.npis = w.individual ? (const char *const[]){ person.npis[0], NULL } : w.npis,
+		.npis = w.npis,
 		.postal_address = organization_join(a, w.address),
 		.provider_kind = w.individual ? PROVIDER_INDIVIDUAL
 				 : w.provider ? PROVIDER_ORGANIZATION
@@ -245,6 +234,10 @@ struct err flow_register_organization(struct arena *a, struct flow *f, const str
 		.requested_at = clock_now(),
 	};
 	if (w.individual) {
+		const char **npis = arena_alloc(a, 2 * sizeof *npis); /* it is told: it outlives this call */
+
+		npis[0] = person.npis[0];
+		entry.npis = npis;
 		entry.official = c->uid;
 		entry.official_since = entry.requested_at;
 	}

@@ -18,4 +18,3 @@ struct err organization_info(struct arena *, struct flow *, const struct caller 
     enum telling_of, struct organization_info *out);
 /* Before it is established: no other organization is, under its TIN. ERR_CONFLICT: one is; *holder: which. */
 struct err organization_hold_tin(struct arena *, struct flow *, const struct entry *, const char **holder);
-bool organization_is_desk(struct flow *, const struct caller *, unsigned roles);

@@ -328,6 +328,11 @@ static void tell(struct form_problems *out, const char *pointer, const char *rul
 		out->list[out->count++] = (struct form_problem){ .pointer = pointer, .rule = rule };
 }
 
+size_t password_characters(const struct password *p)
+{
+	return u8_mbsnlen((const uint8_t *)p->bytes, p->size);
+}
+
 void password_judge(struct arena *a, const struct password_rules *r, const struct password *p, const char *pointer,
     struct form_problems *out)
 {
@@ -336,7 +341,7 @@ void password_judge(struct arena *a, const struct password_rules *r, const struc
 		tell(out, pointer, "must be UTF-8 text of at most 1024 bytes that is not made of blanks alone");
 		return;
 	}
-	size_t characters = u8_mbsnlen((const uint8_t *)p->bytes, p->size);
+	size_t characters = password_characters(p);
 	struct folded f = folded_open(p->bytes, p->size);
 	if (characters < (size_t)r->least)
 		tell(out, pointer, arena_printf(a, "must have at least %d characters", r->least));

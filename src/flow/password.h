@@ -24,6 +24,7 @@ struct password {
 };
 void password_read(const char *bytes, size_t size, struct password *out);
 void password_wipe(struct password *);
+size_t password_characters(const struct password *);
 
 /* Whose it is to be. words: his name, user name, mail address, the names of his organizations; ends with NULL. */
 struct password_rules {

@@ -38,11 +38,6 @@ struct err reserve_held(struct arena *a, struct flow *f, const char *purpose, co
 	return dir_read(a, f->dir, NULL, KIND_RESERVATION, NULL, reservation(a, purpose, what).id, out);
 }
 
-struct err reserve_read(struct arena *a, struct flow *f, const char *purpose, const char *what, struct entry *out)
-{
-	return dir_read(a, f->dir, NULL, KIND_RESERVATION, NULL, reservation(a, purpose, what).id, out);
-}
-
 struct err reserve_owner(struct arena *a, struct flow *f, const char *purpose, const char *what, const char **out)
 {
 	struct entry there;

@@ -321,12 +321,20 @@ struct err flow_end_session(struct arena *a, struct flow *f, const struct caller
 	return end_and_record(a, f, c, "session.end", id, out);
 }
 
-struct err flow_me(struct arena *a, struct flow *f, const struct caller *c, struct me *out)
+void session_roles(unsigned held, const char *out[4])
 {
 	static const enum role roles[] = { ROLE_HELP_DESK, ROLE_AUDITOR, ROLE_PROCESSOR };
-	unsigned held = 0;
 	size_t count = 0;
-	bool fresh = false;
+
+	for (size_t i = 0; i < COUNT(roles); i++)
+		if (held & roles[i])
+			out[count++] = role_word(roles[i]);
+}
+
+struct err flow_me(struct arena *a, struct flow *f, const struct caller *c, struct me *out)
+{
+	unsigned held = 0;
+	bool fresh = false, must_enrol = false;
 	struct entry entry;
 
 	WITH_REPLICA(view, f->replica) {
@@ -334,6 +342,7 @@ struct err flow_me(struct arena *a, struct flow *f, const struct caller *c, stru
 
 		fresh = view.fresh;
 		held = p != NULL ? p->roles : 0;
+		must_enrol = p != NULL && factor_is_due(f, &view, p, c->second_factor);
 	}
 	if (!fresh)
 		return FAIL(ERR_UNAVAILABLE, "the replica is stale");
@@ -343,9 +352,8 @@ struct err flow_me(struct arena *a, struct flow *f, const struct caller *c, stru
 		.name = entry.name,
 		.mail = entry.mail,
 		.realm = entry.realm == REALM_NPPES ? "nppes" : "local",
+		.must_enrol = must_enrol,
 	};
-	for (size_t i = 0; i < COUNT(roles); i++)
-		if (held & roles[i])
-			out->roles[count++] = role_word(roles[i]);
+	session_roles(held, out->roles);
 	return SUCCESS;
 }

@@ -114,6 +114,13 @@ static void read_bind(const struct who *who, struct proof *p)
 	}
 }
 
+/* Set while he had a second factor, or by an administrator: nothing but the password itself tells how long it is. */
+static bool is_too_short(const struct flow *f, const struct who *who, const struct password *password)
+{
+	return who->realm == REALM_LOCAL && !who->second_factor &&
+	    password_characters(password) < (size_t)flow_set(&f->set.password_least);
+}
+
 /* In our directory; whoever is refused, at the decoy. */
 static struct err bind_here(struct flow *f, const struct caller *c, const struct who *who, const struct password *password,
     struct proof *out)
@@ -125,6 +132,10 @@ static struct err bind_here(struct flow *f, const struct caller *c, const struct
 	else
 		TRY(dir_bind_person(f->dir, uid, password->bytes, password->size, &out->bind));
 	read_bind(who, out);
+	if (out->outcome == SIGN_IN_OK && out->renewal == NULL && is_too_short(f, who, password)) {
+		out->outcome = SIGN_IN_MUST_CHANGE;
+		out->reason = "too_short";
+	}
 	return SUCCESS;
 }
 

@@ -126,28 +126,13 @@ struct err flow_create_submission(struct arena *a, struct flow *f, const struct 
 	return e;
 }
 
-static bool is_processor(struct flow *f, const char *uid)
-{
-	bool is = false;
-
-	WITH_REPLICA(view, f->replica) {
-		const struct person *p = replica_person(&view, uid);
-
-		is = p != NULL && (p->roles & ROLE_PROCESSOR);
-	}
-	return is;
-}
-
 struct err flow_list_submissions(struct arena *a, struct flow *f, const struct caller *c, const char *provider,
-    const char *state, const struct page *page, struct submission_info **out, size_t *count, const char **next)
+    enum state state, const struct page *page, struct submission_info **out, size_t *count, const char **next)
 {
-	struct list_query query = { .kind = KIND_SUBMISSION, .provider = provider };
+	struct list_query query = { .kind = KIND_SUBMISSION, .provider = provider, .state = state };
 	struct listing found;
 
-	query.state = state != NULL ? state_of_word(state) : STATE_NONE;
-	if (state != NULL && !state_fits(KIND_SUBMISSION, query.state))
-		return FAIL(ERR_INVALID, "'state' must be draft, submitted, accepted or returned");
-	if (provider == NULL && is_processor(f, c->uid))
+	if (provider == NULL && act_has_role(f, c, ROLE_PROCESSOR))
 		query.state = STATE_SUBMITTED;
 	else if (provider == NULL)
 		query.user = c->uid;
@@ -169,7 +154,7 @@ struct err flow_view_submission(struct arena *a, struct flow *f, const struct ca
 
 	*out = (struct submission_info){ 0 };
 	struct err e = open_submission(a, f, c, &q, &j, answer, &entry);
-	if (e.code == OK && !answer->verdict.allow && is_processor(f, c->uid)) {
+	if (e.code == OK && !answer->verdict.allow && act_has_role(f, c, ROLE_PROCESSOR)) {
 		q = question_of(c, SUBMISSION_REVIEW, id, NULL);
 		e = open_submission(a, f, c, &q, &as_processor, answer, &entry);
 	}

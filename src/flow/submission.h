@@ -35,6 +35,6 @@ struct err flow_accept_submission(struct arena *, struct flow *, const struct ca
     const struct grounds *, struct answer *, struct submission_info *out, struct form_problems *);
 struct err flow_return_submission(struct arena *, struct flow *, const struct caller *, const char *id,
     const struct grounds *, struct answer *, struct submission_info *out);
-/* provider NULL: his own; a processor's: all that are submitted. state: a word, or NULL for any. Without documents. */
+/* provider NULL: his own; a processor's: all that are submitted. state: STATE_NONE for any. Without documents. */
 struct err flow_list_submissions(struct arena *, struct flow *, const struct caller *, const char *provider,
-    const char *state, const struct page *, struct submission_info **out, size_t *count, const char **next);
+    enum state state, const struct page *, struct submission_info **out, size_t *count, const char **next);

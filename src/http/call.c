@@ -2,6 +2,7 @@
 #include "http/call.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 
@@ -53,7 +54,7 @@ bool call_query(struct request *q, const struct parameter *list, struct reply *r
 
 bool call_no_query(struct request *q, struct reply *refused)
 {
-	return q->target.query == NULL || refuse(q, refused, "This call takes no parameters.");
+	return call_query(q, (const struct parameter[]){ { 0 } }, refused);
 }
 
 #define PAGE_MOST 200
@@ -209,6 +210,14 @@ bool call_grounds(struct request *q, bool identified, struct grounds *out, json_
 
 /* ---- entity tags ---- */
 
+bool call_state(struct request *q, enum kind kind, const char *word, enum state *out, struct reply *refused)
+{
+	*out = state_of_word(word);
+	return word == NULL || (*out != STATE_NONE && state_fits(kind, *out)) ||
+	    refuse(q, refused,
+		arena_printf(q->arena, "The parameter 'state' must be a state of a %s.", kind_word(kind)));
+}
+
 bool call_if_match(struct request *q, bool required, struct revision *out, struct reply *refused)
 {
 	const struct header *h = &q->head.headers[HEADER_IF_MATCH];
@@ -272,6 +281,51 @@ bool call_failed(struct request *q, enum action action, struct err e, const stru
 	return true;
 }
 
+struct reply call_told(struct request *q, unsigned status, struct text *t, const struct revision *decided,
+    const struct revision *entry)
+{
+	struct reply r = reply_json(q, status, t);
+
+	if (decided != NULL)
+		r.revision = *decided;
+	if (entry != NULL)
+		call_tag(q, &r, entry);
+	return r;
+}
+
+/* Whoever made it is a stranger: it is saved, never shown within a page of ours. */
+struct reply call_attachment(struct request *q, const char *what, struct err (*read)(struct arena *, struct flow *,
+    const struct caller *, const char *id, int file, struct answer *, struct attachment *))
+{
+	struct attachment document;
+	struct answer answer = { 0 };
+	struct reply r;
+
+	if (!call_no_query(q, &r))
+		return r;
+	int file = uploads_file(q->http->uploads);
+	if (file < 0)
+		return reply_refused(q, UNAVAILABLE, NULL);
+	struct err e = read(q->arena, q->flow, &q->caller, q->id, file, &answer, &document);
+	if (call_failed(q, QUEUE_READ, e, &answer, &r)) {
+		close(file);
+		return r;
+	}
+	r = (struct reply){
+		.status = 200,
+		.type = document.media_type,
+		.size = (size_t)document.size,
+		.revision = answer.revision,
+		.from_file = true,
+		.file = file,
+	};
+	const char *slash = document.media_type != NULL ? strchr(document.media_type, '/') : NULL;
+	reply_field(&r, "Content-Disposition", arena_printf(q->arena, "attachment; filename=\"%s-%s.%s\"", what, q->id,
+	    slash != NULL ? slash + 1 : "bin"));
+	reply_field(&r, "Content-Security-Policy", "default-src 'none'; sandbox");
+	return r;
+}
+
 void tell_begin(struct text *t, const char *name, const char *bracket)
 {
 	char last = t->size > 0 ? t->bytes[t->size - 1] : '{';
@@ -332,4 +386,33 @@ void tell_revision(struct text *t, const char *name, const struct revision *revi
 		return;
 	revision_format(revision, text);
 	tell_text(t, name, text);
+}
+
+void tell_decision(struct text *t, const struct entry *e, bool for_desk)
+{
+	tell_text(t, "decided_by", e->decided_by);
+	tell_time(t, "decided_at", e->decided_at);
+	tell_text(t, "reason", e->reason);
+	tell_text(t, "ticket", for_desk ? e->ticket : NULL);
+	tell_text(t, "identified_by", for_desk ? e->identified_by : NULL);
+	tell_revision(t, "revision", &e->revision);
+}
+
+void tell_problems(struct text *t, const struct form_problems *p)
+{
+	tell_begin(t, "problems", "[");
+	for (size_t i = 0; i < p->count; i++) {
+		tell_begin(t, NULL, "{");
+		tell_text(t, "pointer", p->list[i].pointer);
+		tell_text(t, "rule", p->list[i].rule);
+		text_puts(t, "}");
+	}
+	text_puts(t, "]");
+}
+
+void tell_next(struct text *t, const char *next)
+{
+	text_puts(t, "]");
+	tell_text(t, "next", next);
+	text_puts(t, "}");
 }

@@ -45,12 +45,21 @@ bool call_fits(struct request *, const struct grounds *, struct reply *refused);
 /* From the parameters `limit` (1 to 200) and `cursor`; either may be NULL. */
 bool call_page(struct request *, const char *limit, const char *cursor, struct page *out, struct reply *refused);
 
+/* Of the parameter `state`, which may be NULL: a state of that kind. */
+bool call_state(struct request *, enum kind, const char *word, enum state *out, struct reply *refused);
+
 /* The revision that If-Match names; without the header micros is 0, or it is refused if required. */
 bool call_if_match(struct request *, bool required, struct revision *out, struct reply *refused);
 /* Idempotency-Key, which a POST that creates may carry: 1 to 128 visible characters. Absent: NULL. */
 bool call_key(struct request *, const char **out, struct reply *refused);
+/* A document that somebody handed in, to be saved as what-id.its type. read: writes it into the file, on a permit. */
+struct reply call_attachment(struct request *, const char *what, struct err (*read)(struct arena *, struct flow *,
+    const struct caller *, const char *id, int file, struct answer *, struct attachment *));
 /* ETag: the entry's revision. */
 void call_tag(struct request *, struct reply *, const struct revision *entry);
+/* What has been written. decided: what it was decided at, or has reached; entry: the ETag of one thing. Either may be NULL. */
+struct reply call_told(struct request *, unsigned status, struct text *, const struct revision *decided,
+    const struct revision *entry);
 
 /* Counts the decision. True: there is an error or a refusal to be told, and it is in *out. */
 bool call_failed(struct request *, enum action, struct err, const struct answer *, struct reply *out);
@@ -63,4 +72,8 @@ void tell_time(struct text *, const char *name, int64_t seconds);
 void tell_flag(struct text *, const char *name, bool);
 void tell_number(struct text *, const char *name, int64_t);
 void tell_revision(struct text *, const char *name, const struct revision *);
+/* Who decided on it, when and why, and its revision. for_desk: how the caller was identified, too. */
+void tell_decision(struct text *, const struct entry *, bool for_desk);
+void tell_problems(struct text *, const struct form_problems *);
+void tell_next(struct text *, const char *next); /* the end of a list, and of the object around it */
 void tell_begin(struct text *, const char *name, const char *bracket); /* name NULL: an element of a list */

@@ -7,27 +7,11 @@
 
 #include "base/banned.h"
 
-static bool read_state(struct request *q, enum kind kind, const char *word, enum state *out, struct reply *refused)
-{
-	*out = state_of_word(word);
-	if (word == NULL || (*out != STATE_NONE && state_fits(kind, *out)))
-		return true;
-	*refused = reply_problem(q, 400, "invalid_request",
-	    arena_printf(q->arena, "The parameter 'state' must be a state of a %s.",
-		kind == KIND_CASE ? "request" : kind_word(kind)));
-	return false;
-}
-
-static void tell_decision(struct text *t, const struct entry *e, bool for_desk)
+static void tell_request(struct text *t, const struct entry *e, bool for_desk)
 {
 	tell_text(t, "requested_by", e->requested_by);
 	tell_time(t, "requested_at", e->requested_at);
-	tell_text(t, "decided_by", e->decided_by);
-	tell_time(t, "decided_at", e->decided_at);
-	tell_text(t, "reason", e->reason);
-	tell_text(t, "ticket", for_desk ? e->ticket : NULL);
-	tell_text(t, "identified_by", for_desk ? e->identified_by : NULL);
-	tell_revision(t, "revision", &e->revision);
+	tell_decision(t, e, for_desk);
 }
 
 /* ---- associations ---- */
@@ -47,7 +31,7 @@ static void tell_association(struct text *t, const struct association_info *i)
 	tell_flag(t, "needs_confirmation", i->needs_confirmation);
 	tell_time(t, "expires", e->state == STATE_PENDING ? e->expires : 0);
 	tell_time(t, "not_after", e->not_after);
-	tell_decision(t, e, i->for_desk);
+	tell_request(t, e, i->for_desk);
 	text_puts(t, "}");
 }
 
@@ -59,10 +43,7 @@ static struct reply one_association(
 
 	text_open(&t, store, sizeof store);
 	tell_association(&t, i);
-	struct reply r = reply_json(q, status, &t);
-	r.revision = *revision;
-	call_tag(q, &r, &i->entry.revision);
-	return r;
+	return call_told(q, status, &t, revision, &i->entry.revision);
 }
 
 struct reply call_request_association(struct request *q)
@@ -102,7 +83,7 @@ struct reply call_list_associations(struct request *q)
 	size_t count;
 
 	if (!call_query(q, parameters, &r) || !call_page(q, limit, cursor, &page, &r) ||
-	    !read_state(q, KIND_ASSOCIATION, state, &filter.state, &r))
+	    !call_state(q, KIND_ASSOCIATION, state, &filter.state, &r))
 		return r;
 	struct err e =
 	    flow_list_associations(q->arena, q->flow, &q->caller, &filter, &page, &list, &count, &next);
@@ -112,9 +93,7 @@ struct reply call_list_associations(struct request *q)
 	text_puts(&t, "{\"associations\":[");
 	for (size_t i = 0; i < count; i++)
 		tell_association(&t, &list[i]);
-	text_puts(&t, "]");
-	tell_text(&t, "next", next);
-	text_puts(&t, "}");
+	tell_next(&t, next);
 	return reply_json(q, 200, &t);
 }
 
@@ -194,9 +173,7 @@ struct reply call_leave_employer(struct request *q)
 	tell_texts(&t, "cancelled", leaving.cancelled);
 	tell_flag(&t, "authorized_official", leaving.is_official);
 	text_puts(&t, "}");
-	r = reply_json(q, 200, &t);
-	r.revision = answer.revision;
-	return r;
+	return call_told(q, 200, &t, &answer.revision, NULL);
 }
 
 /* ---- revocations ---- */
@@ -212,7 +189,7 @@ static void tell_revocation(struct text *t, const struct revocation_info *i)
 	tell_text(t, "employer_name", i->employer_name);
 	tell_text(t, "state", state_word(e->state));
 	tell_text(t, "note", e->note);
-	tell_decision(t, e, i->for_desk);
+	tell_request(t, e, i->for_desk);
 	text_puts(t, "}");
 }
 
@@ -224,10 +201,7 @@ static struct reply one_revocation(
 
 	text_open(&t, store, sizeof store);
 	tell_revocation(&t, i);
-	struct reply r = reply_json(q, status, &t);
-	r.revision = *revision;
-	call_tag(q, &r, &i->entry.revision);
-	return r;
+	return call_told(q, status, &t, revision, &i->entry.revision);
 }
 
 struct reply call_request_revocation(struct request *q)
@@ -266,7 +240,7 @@ struct reply call_list_revocations(struct request *q)
 	size_t count;
 
 	if (!call_query(q, parameters, &r) || !call_page(q, limit, cursor, &page, &r) ||
-	    !read_state(q, KIND_CASE, word, &state, &r))
+	    !call_state(q, KIND_CASE, word, &state, &r))
 		return r;
 	struct err e = flow_list_revocations(
 	    q->arena, q->flow, &q->caller, provider, state, &page, &answer, &list, &count, &next);
@@ -276,12 +250,8 @@ struct reply call_list_revocations(struct request *q)
 	text_puts(&t, "{\"revocation_requests\":[");
 	for (size_t i = 0; i < count; i++)
 		tell_revocation(&t, &list[i]);
-	text_puts(&t, "]");
-	tell_text(&t, "next", next);
-	text_puts(&t, "}");
-	r = reply_json(q, 200, &t);
-	r.revision = answer.revision;
-	return r;
+	tell_next(&t, next);
+	return call_told(q, 200, &t, &answer.revision, NULL);
 }
 
 struct reply call_view_revocation(struct request *q)
@@ -319,4 +289,31 @@ struct reply call_execute_revocation(struct request *q)
 struct reply call_decline_revocation(struct request *q)
 {
 	return decide_revocation(q, EMPLOYER_REVOCATION_DECLINE);
+}
+
+/* ---- and letting him in again ---- */
+
+struct reply call_reinstate_employer(struct request *q)
+{
+	json_auto *body = NULL;
+	struct grounds grounds;
+	struct answer answer = { 0 };
+	struct entry provider;
+	char store[1024];
+	struct reply r;
+	struct text t;
+
+	if (!call_no_query(q, &r) || !call_grounds(q, true, &grounds, &body, &r))
+		return r;
+	struct err e = flow_reinstate_employer(
+	    q->arena, q->flow, &q->caller, q->ids[0], q->ids[1], &grounds, &answer, &provider);
+	if (call_failed(q, EMPLOYER_REINSTATE, e, &answer, &r))
+		return r;
+	text_open(&t, store, sizeof store);
+	tell_begin(&t, NULL, "{");
+	tell_text(&t, "provider", q->ids[0]);
+	tell_text(&t, "employer", q->ids[1]);
+	tell_decision(&t, &provider, true);
+	text_puts(&t, "}");
+	return call_told(q, 200, &t, &answer.revision, NULL);
 }

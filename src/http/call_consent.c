@@ -1,9 +1,6 @@
 /* Calls about Security Consent Forms. */
 #include "flow/consent.h"
 
-#include <string.h>
-#include <unistd.h>
-
 #include "http/call.h"
 
 #include "base/banned.h"
@@ -49,15 +46,10 @@ static void tell_consent(struct text *t, const struct consent_info *i)
 	tell_text(t, "signed_how", e->signed_how);
 	tell_text(t, "signed_sha256", e->signed_digest);
 	tell_flag(t, "scan", e->attachment != NULL);
-	tell_text(t, "decided_by", e->decided_by);
-	tell_time(t, "decided_at", e->decided_at);
-	tell_text(t, "reason", e->reason);
-	tell_text(t, "ticket", i->for_desk ? e->ticket : NULL);
-	tell_text(t, "identified_by", i->for_desk ? e->identified_by : NULL);
+	tell_decision(t, e, i->for_desk);
 	tell_text(t, "text_sha256", i->digest);
 	if (i->people != NULL)
 		tell_people(t, i);
-	tell_revision(t, "revision", &e->revision);
 	text_puts(t, "}");
 }
 
@@ -69,10 +61,7 @@ static struct reply one_consent(
 
 	text_open(&t, store, sizeof store);
 	tell_consent(&t, i);
-	struct reply r = reply_json(q, status, &t);
-	r.revision = *revision;
-	call_tag(q, &r, &i->entry.revision);
-	return r;
+	return call_told(q, status, &t, revision, &i->entry.revision);
 }
 
 /* ---- preparing and reading ---- */
@@ -132,11 +121,9 @@ struct reply call_list_consents(struct request *q)
 	struct text t;
 	size_t count;
 
-	if (!call_query(q, parameters, &r) || !call_page(q, limit, cursor, &page, &r))
+	if (!call_query(q, parameters, &r) || !call_page(q, limit, cursor, &page, &r) ||
+	    !call_state(q, KIND_CONSENT, state, &filter.state, &r))
 		return r;
-	filter.state = state_of_word(state);
-	if (state != NULL && (filter.state == STATE_NONE || !state_fits(KIND_CONSENT, filter.state)))
-		return reply_problem(q, 400, "invalid_request", "The parameter 'state' must be a state of a consent.");
 	struct err e = flow_list_consents(q->arena, q->flow, &q->caller, &filter, &page, &list, &count, &next);
 	if (e.code != OK)
 		return reply_error(q, e);
@@ -144,9 +131,7 @@ struct reply call_list_consents(struct request *q)
 	text_puts(&t, "{\"consents\":[");
 	for (size_t i = 0; i < count; i++)
 		tell_consent(&t, &list[i]);
-	text_puts(&t, "]");
-	tell_text(&t, "next", next);
-	text_puts(&t, "}");
+	tell_next(&t, next);
 	return reply_json(q, 200, &t);
 }
 
@@ -233,29 +218,9 @@ struct reply call_scan_consent(struct request *q)
 	return call_failed(q, CONSENT_RECEIVE, e, &answer, &r) ? r : one_consent(q, 200, &info, &answer.revision);
 }
 
-/* Whoever made it is a stranger: it is saved, never shown within a page of ours. */
 struct reply call_read_scan(struct request *q)
 {
-	struct attachment scan;
-	struct answer answer = { 0 };
-	struct reply r;
-
-	if (!call_no_query(q, &r))
-		return r;
-	int file = uploads_file(q->http->uploads);
-	if (file < 0)
-		return reply_refused(q, UNAVAILABLE, NULL);
-	struct err e = flow_read_scan(q->arena, q->flow, &q->caller, q->id, file, &answer, &scan);
-	if (call_failed(q, QUEUE_READ, e, &answer, &r)) {
-		close(file);
-		return r;
-	}
-	r = (struct reply){ .status = 200, .type = scan.media_type, .size = (size_t)scan.size, .revision = answer.revision,
-		.from_file = true, .file = file };
-	reply_field(&r, "Content-Disposition", arena_printf(q->arena, "attachment; filename=\"consent-%s.%s\"", q->id,
-	    scan.media_type != NULL && strchr(scan.media_type, '/') != NULL ? strchr(scan.media_type, '/') + 1 : "bin"));
-	reply_field(&r, "Content-Security-Policy", "default-src 'none'; sandbox");
-	return r;
+	return call_attachment(q, "consent", flow_read_scan);
 }
 
 static struct reply decide_consent(struct request *q, enum action action)

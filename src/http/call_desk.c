@@ -9,16 +9,6 @@
 
 #define NOTE_MOST 512
 
-static void tell_decision(struct text *t, const struct entry *e, bool for_desk)
-{
-	tell_text(t, "decided_by", e->decided_by);
-	tell_time(t, "decided_at", e->decided_at);
-	tell_text(t, "reason", e->reason);
-	tell_text(t, "ticket", for_desk ? e->ticket : NULL);
-	tell_text(t, "identified_by", for_desk ? e->identified_by : NULL);
-	tell_revision(t, "revision", &e->revision);
-}
-
 /* ---- the queue ---- */
 
 static void tell_item(struct text *t, const struct desk_item *i)
@@ -62,12 +52,8 @@ struct reply call_desk_queue(struct request *q)
 	text_puts(&t, "{\"items\":[");
 	for (size_t i = 0; i < count; i++)
 		tell_item(&t, &list[i]);
-	text_puts(&t, "]");
-	tell_text(&t, "next", next);
-	text_puts(&t, "}");
-	r = reply_json(q, 200, &t);
-	r.revision = answer.revision;
-	return r;
+	tell_next(&t, next);
+	return call_told(q, 200, &t, &answer.revision, NULL);
 }
 
 /* ---- accounts ---- */
@@ -112,10 +98,7 @@ static struct reply tell_account(struct request *q, const struct desk_account *i
 	tell_ties(&t, i);
 	tell_decision(&t, e, true);
 	text_puts(&t, "}");
-	struct reply r = reply_json(q, 200, &t);
-	r.revision = answer->revision;
-	call_tag(q, &r, &e->revision);
-	return r;
+	return call_told(q, 200, &t, &answer->revision, &e->revision);
 }
 
 struct reply call_desk_account(struct request *q)
@@ -196,9 +179,7 @@ static struct reply tell_case(struct request *q, unsigned status, const struct c
 	tell_time(&t, "requested_at", e->requested_at);
 	tell_decision(&t, e, i->for_desk);
 	text_puts(&t, "}");
-	struct reply r = reply_json(q, status, &t);
-	call_tag(q, &r, &e->revision);
-	return r;
+	return call_told(q, status, &t, NULL, &e->revision);
 }
 
 struct reply call_open_case(struct request *q)

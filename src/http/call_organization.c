@@ -1,7 +1,4 @@
 /* Calls about organizations, and about claims to be their Authorized Official. */
-#include <string.h>
-#include <unistd.h>
-
 #include "base/text.h"
 #include "flow/organization.h"
 #include "http/call.h"
@@ -40,13 +37,11 @@ static void tell_organization(struct text *t, const char *name, const struct org
 		tell_texts(t, "npis", e->npis);
 	if (o->address != NULL)
 		tell_texts(t, "address", o->address);
+	if (e->barred != NULL)
+		tell_texts(t, "barred_employers", e->barred);
 	tell_text(t, "registered_by", e->requested_by);
-	tell_time(t, "registered", e->requested_at);
-	tell_text(t, "decided_by", e->decided_by);
-	tell_time(t, "decided", e->decided_at);
-	tell_text(t, "reason", e->reason);
-	tell_text(t, "ticket", e->ticket);
-	tell_revision(t, "revision", &e->revision);
+	tell_time(t, "registered_at", e->requested_at);
+	tell_decision(t, e, true);
 	text_puts(t, "}");
 }
 
@@ -61,13 +56,11 @@ static void tell_claim(struct text *t, const struct claim_info *c)
 	tell_text(t, "state", state_word(e->state));
 	tell_text(t, "document_kind", e->document_kind);
 	tell_text(t, "note", e->note);
-	tell_time(t, "requested", e->requested_at);
-	if (e->state != STATE_SUBMITTED) {
-		tell_text(t, "decided_by", e->decided_by);
-		tell_time(t, "decided", e->decided_at);
-		tell_text(t, "reason", e->reason);
-		tell_text(t, "ticket", e->ticket);
-	}
+	tell_time(t, "requested_at", e->requested_at);
+	if (e->state != STATE_SUBMITTED)
+		tell_decision(t, e, c->for_desk);
+	else
+		tell_revision(t, "revision", &e->revision);
 	tell_text(t, "user_name", c->claimant_name);
 	tell_text(t, "user_mail", c->claimant_mail);
 	if (c->organization.entry.id != NULL)
@@ -77,22 +70,18 @@ static void tell_claim(struct text *t, const struct claim_info *c)
 		tell_text(t, "media_type", c->document.media_type);
 		tell_number(t, "size", c->document.size);
 		tell_text(t, "sha256", c->document.digest);
-		tell_time(t, "received", c->document.at);
+		tell_time(t, "received_at", c->document.at);
 		text_puts(t, "}");
 	}
-	tell_revision(t, "revision", &e->revision);
 	text_puts(t, "}");
 }
 
 static struct reply finish(
     struct request *q, unsigned status, struct text *t, const struct revision *decided, const struct revision *entry)
 {
-	struct reply r = reply_json(q, status, t);
+	struct reply r = call_told(q, status, t, decided, entry);
 
 	r.secret = true;
-	r.revision = *decided;
-	if (entry != NULL)
-		call_tag(q, &r, entry);
 	return r;
 }
 
@@ -118,13 +107,6 @@ static struct reply one_claim(
 	return finish(q, status, &t, decided, &c->entry.revision);
 }
 
-static void end_list(struct text *t, const char *next)
-{
-	text_puts(t, "]");
-	tell_text(t, "next", next);
-	text_puts(t, "}");
-}
-
 /* What is not a matter of the rule: a TIN that is in use, told to the help desk. */
 static bool held(struct request *q, struct err e, const char *holder, const struct answer *a, struct reply *out)
 {
@@ -141,15 +123,6 @@ static bool misdescribed(struct request *q, struct err e, const struct form_prob
 	if (e.code == ERR_INVALID && p->count > 0)
 		*out = reply_form_problems(q, p);
 	return e.code == ERR_INVALID && p->count > 0;
-}
-
-static bool read_state(struct request *q, enum kind kind, const char *word, enum state *out, struct reply *refused)
-{
-	*out = word != NULL ? state_of_word(word) : STATE_NONE;
-	if (word == NULL || (*out != STATE_NONE && state_fits(kind, *out)))
-		return true;
-	*refused = reply_problem(q, 400, "invalid_request", "The parameter 'state' is no state of these.");
-	return false;
 }
 
 /* ---- organizations ---- */
@@ -231,7 +204,7 @@ struct reply call_list_organizations(struct request *q)
 	size_t count;
 
 	if (!call_query(q, parameters, &r) || !call_page(q, limit, cursor, &page, &r) ||
-	    !read_state(q, KIND_ORGANIZATION, word, &state, &r))
+	    !call_state(q, KIND_ORGANIZATION, word, &state, &r))
 		return r;
 	struct err e = flow_list_organizations(q->arena, q->flow, &q->caller, state, &page, &list, &count, &next);
 	if (e.code != OK)
@@ -240,7 +213,7 @@ struct reply call_list_organizations(struct request *q)
 	text_puts(&t, "{\"organizations\":[");
 	for (size_t i = 0; i < count; i++)
 		tell_organization(&t, NULL, &list[i]);
-	end_list(&t, next);
+	tell_next(&t, next);
 	return finish(q, 200, &t, &(struct revision){ 0 }, NULL);
 }
 
@@ -376,7 +349,7 @@ struct reply call_list_claims(struct request *q)
 	size_t count;
 
 	if (!call_query(q, parameters, &r) || !call_page(q, limit, cursor, &page, &r) ||
-	    !read_state(q, KIND_CLAIM, word, &state, &r))
+	    !call_state(q, KIND_CLAIM, word, &state, &r))
 		return r;
 	struct err e = flow_list_claims(q->arena, q->flow, &q->caller, provider, state, &page, &list, &count, &next);
 	if (e.code != OK)
@@ -385,7 +358,7 @@ struct reply call_list_claims(struct request *q)
 	text_puts(&t, "{\"claims\":[");
 	for (size_t i = 0; i < count; i++)
 		tell_claim(&t, &list[i]);
-	end_list(&t, next);
+	tell_next(&t, next);
 	return finish(q, 200, &t, &(struct revision){ 0 }, NULL);
 }
 
@@ -450,39 +423,7 @@ struct reply call_compare_claim(struct request *q)
 	return finish(q, 200, &t, &answer.revision, NULL);
 }
 
-static const char *name_of_file(struct request *q, const char *media_type)
-{
-	const char *slash = media_type != NULL ? strchr(media_type, '/') : NULL;
-
-	return arena_printf(q->arena, "attachment; filename=\"claim-%s.%s\"", q->id, slash != NULL ? slash + 1 : "bin");
-}
-
-/* Whoever made the document is a stranger: it is saved, never shown within a page of ours. */
 struct reply call_claim_document(struct request *q)
 {
-	struct attachment document;
-	struct answer answer = { 0 };
-	struct reply r;
-
-	if (!call_no_query(q, &r))
-		return r;
-	int file = uploads_file(q->http->uploads);
-	if (file < 0)
-		return reply_refused(q, UNAVAILABLE, NULL);
-	struct err e = flow_read_document(q->arena, q->flow, &q->caller, q->id, file, &answer, &document);
-	if (call_failed(q, QUEUE_READ, e, &answer, &r)) {
-		close(file);
-		return r;
-	}
-	r = (struct reply){
-		.status = 200,
-		.type = document.media_type,
-		.size = (size_t)document.size,
-		.revision = answer.revision,
-		.from_file = true,
-		.file = file,
-	};
-	reply_field(&r, "Content-Disposition", name_of_file(q, document.media_type));
-	reply_field(&r, "Content-Security-Policy", "default-src 'none'; sandbox");
-	return r;
+	return call_attachment(q, "claim", flow_read_document);
 }

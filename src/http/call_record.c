@@ -15,18 +15,6 @@ static void tell_head(struct text *t, const struct document *d)
 	tell_revision(t, "revision", &d->revision);
 }
 
-static void tell_problems(struct text *t, const struct form_problems *p)
-{
-	tell_begin(t, "problems", "[");
-	for (size_t i = 0; i < p->count; i++) {
-		tell_begin(t, NULL, "{");
-		tell_text(t, "pointer", p->list[i].pointer);
-		tell_text(t, "rule", p->list[i].rule);
-		text_puts(t, "}");
-	}
-	text_puts(t, "]");
-}
-
 /* The body came from the directory, where this gateway put it after checking it; it is told as it is. */
 static struct reply tell_document(struct request *q, unsigned status, const struct document *d, const struct answer *a,
     const struct form_problems *problems)
@@ -44,10 +32,8 @@ static struct reply tell_document(struct request *q, unsigned status, const stru
 	if (problems != NULL)
 		tell_problems(&t, problems);
 	text_puts(&t, "}");
-	struct reply r = reply_json(q, status, &t);
+	struct reply r = call_told(q, status, &t, &a->revision, &d->revision);
 	r.secret = true;
-	r.revision = a->revision;
-	call_tag(q, &r, &d->revision);
 	return r;
 }
 
@@ -75,9 +61,7 @@ struct reply call_list_records(struct request *q)
 		text_puts(&t, "}");
 	}
 	text_puts(&t, "]}");
-	r = reply_json(q, 200, &t);
-	r.revision = answer.revision;
-	return r;
+	return call_told(q, 200, &t, &answer.revision, NULL);
 }
 
 struct reply call_view_record(struct request *q)

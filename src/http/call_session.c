@@ -94,7 +94,7 @@ struct reply call_login(struct request *q)
 	bool cookie;
 	const struct member members[] = {
 		{ "username", MEMBER_TEXT, true, &by.username },
-		{ "password", MEMBER_SECRET, false, &password },
+		{ "password", MEMBER_SECRET, true, &password },
 		{ "new_password", MEMBER_SECRET, false, &new_password },
 		{ "otp", MEMBER_TEXT, false, &by.otp },
 		{ "realm", MEMBER_TEXT, false, &realm },
@@ -112,15 +112,24 @@ struct reply call_login(struct request *q)
 	return finish(q, e, &s, cookie);
 }
 
+static struct reply prove_again(struct request *q, const struct credentials *by)
+{
+	struct sign_in s = { 0 };
+	struct err e = flow_reauthenticate(q->arena, q->flow, &q->caller, by, &s);
+
+	if (e.code == ERR_NOT_FOUND)
+		return reply_refused(q, SESSION_EXPIRED, NULL);
+	return finish(q, e, &s, q->by_cookie);
+}
+
 struct reply call_reauthenticate(struct request *q)
 {
 	json_auto *body = NULL;
 	struct member_secret password;
 	struct credentials by = { 0 };
-	struct sign_in s = { 0 };
 	struct reply refused;
 	const struct member members[] = {
-		{ "password", MEMBER_SECRET, false, &password },
+		{ "password", MEMBER_SECRET, true, &password },
 		{ "otp", MEMBER_TEXT, false, &by.otp },
 		{ NULL, MEMBER_TEXT, false, NULL },
 	};
@@ -129,10 +138,7 @@ struct reply call_reauthenticate(struct request *q)
 		return refused;
 	by.password = password.bytes;
 	by.password_size = password.size;
-	struct err e = flow_reauthenticate(q->arena, q->flow, &q->caller, &by, &s);
-	if (e.code == ERR_NOT_FOUND)
-		return reply_refused(q, SESSION_EXPIRED, NULL);
-	return finish(q, e, &s, q->by_cookie);
+	return prove_again(q, &by);
 }
 
 /* The old password is proved as by /v1/reauthenticate, and the session goes on under a new token; all others are void. */
@@ -141,7 +147,6 @@ struct reply call_change_password(struct request *q)
 	json_auto *body = NULL;
 	struct member_secret password, new_password;
 	struct credentials by = { 0 };
-	struct sign_in s = { 0 };
 	struct reply refused;
 	const struct member members[] = {
 		{ "old_password", MEMBER_SECRET, true, &password },
@@ -156,10 +161,7 @@ struct reply call_change_password(struct request *q)
 	by.password_size = password.size;
 	by.new_password = new_password.bytes;
 	by.new_password_size = new_password.size;
-	struct err e = flow_reauthenticate(q->arena, q->flow, &q->caller, &by, &s);
-	if (e.code == ERR_NOT_FOUND)
-		return reply_refused(q, SESSION_EXPIRED, NULL);
-	return finish(q, e, &s, q->by_cookie);
+	return prove_again(q, &by);
 }
 
 struct reply call_logout(struct request *q)
@@ -208,7 +210,7 @@ struct reply call_me(struct request *q)
 	}
 	text_puts(&t, "],\"authenticated\":");
 	text_time(&t, q->caller.authenticated_at);
-	text_puts(&t, "}");
+	text_puts(&t, me.must_enrol ? ",\"mfa_required\":true}" : "}");
 	return reply_json(q, 200, &t);
 }
 

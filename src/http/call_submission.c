@@ -31,26 +31,16 @@ static void tell_info(struct text *t, const struct submission_info *s, const str
 	tell_text(t, "status", s->document.status);
 	tell_text(t, "record", s->enrollment);
 	tell_text(t, "reason", s->reason);
-	tell_time(t, "made", s->made_at);
-	tell_time(t, "decided", s->decided_at);
+	tell_time(t, "made_at", s->made_at);
+	tell_time(t, "decided_at", s->decided_at);
 	tell_text(t, "decided_by", s->decided_by);
 	tell_revision(t, "revision", &s->document.revision);
 	if (whole && s->document.size > 0) {
 		tell_begin(t, "document", "");
 		text_put(t, s->document.json, s->document.size);
 	}
-	for (size_t i = 0; problems != NULL && i <= problems->count; i++) {
-		if (i == 0)
-			tell_begin(t, "problems", "[");
-		if (i == problems->count) {
-			text_puts(t, "]");
-			break;
-		}
-		tell_begin(t, NULL, "{");
-		tell_text(t, "pointer", problems->list[i].pointer);
-		tell_text(t, "rule", problems->list[i].rule);
-		text_puts(t, "}");
-	}
+	if (problems != NULL)
+		tell_problems(t, problems);
 	text_puts(t, "}");
 }
 
@@ -63,10 +53,8 @@ static struct reply tell(struct request *q, unsigned status, const struct submis
 
 	text_open(&t, store, sizeof store);
 	tell_info(&t, s, problems, true);
-	struct reply r = reply_json(q, status, &t);
+	struct reply r = call_told(q, status, &t, &a->revision, &s->document.revision);
 	r.secret = true;
-	r.revision = a->revision;
-	call_tag(q, &r, &s->document.revision);
 	return r;
 }
 
@@ -108,10 +96,11 @@ struct reply call_create_submission(struct request *q)
 
 struct reply call_list_submissions(struct request *q)
 {
-	const char *provider, *state, *limit, *cursor;
-	const struct parameter parameters[] = { { "provider", &provider, false }, { "state", &state, false },
+	const char *provider, *word, *limit, *cursor;
+	const struct parameter parameters[] = { { "provider", &provider, false }, { "state", &word, false },
 		{ "limit", &limit, false }, { "cursor", &cursor, false }, { 0 } };
 	struct submission_info *list;
+	enum state state;
 	struct page page;
 	const char *next;
 	size_t count;
@@ -119,7 +108,8 @@ struct reply call_list_submissions(struct request *q)
 	struct text t;
 	struct reply r;
 
-	if (!call_query(q, parameters, &r) || !call_page(q, limit, cursor, &page, &r))
+	if (!call_query(q, parameters, &r) || !call_page(q, limit, cursor, &page, &r) ||
+	    !call_state(q, KIND_SUBMISSION, word, &state, &r))
 		return r;
 	struct err e = flow_list_submissions(
 	    q->arena, q->flow, &q->caller, provider, state, &page, &list, &count, &next);
@@ -129,9 +119,7 @@ struct reply call_list_submissions(struct request *q)
 	text_puts(&t, "{\"submissions\":[");
 	for (size_t i = 0; i < count; i++)
 		tell_info(&t, &list[i], NULL, false);
-	text_puts(&t, "]");
-	tell_text(&t, "next", next);
-	text_puts(&t, "}");
+	tell_next(&t, next);
 	return reply_json(q, 200, &t);
 }
 

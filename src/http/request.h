@@ -224,6 +224,7 @@ struct reply call_list_revocations(struct request *);
 struct reply call_view_revocation(struct request *);
 struct reply call_execute_revocation(struct request *);
 struct reply call_decline_revocation(struct request *);
+struct reply call_reinstate_employer(struct request *);
 struct reply call_auth_nginx(struct request *);
 struct reply call_evaluation(struct request *);
 struct reply call_explain(struct request *);

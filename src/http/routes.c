@@ -51,6 +51,8 @@ const struct row routes_table[] = {
 	{ "POST",   "/v1/me/employers/{id}/leave",        WAITS | SIGNED_IN,                 call_leave_employer },
 	{ "POST",   "/v1/organizations/{id}/employers/{employer}/revocation-requests", WAITS | SIGNED_IN | JSON_BODY,
 	    call_request_revocation },
+	{ "POST",   "/v1/organizations/{id}/employers/{employer}/reinstate", WAITS | SIGNED_IN | JSON_BODY,
+	    call_reinstate_employer },
 	{ "GET",    "/v1/revocation-requests",            WAITS | SIGNED_IN,                 call_list_revocations },
 	{ "GET",    "/v1/revocation-requests/{id}",       WAITS | SIGNED_IN,                 call_view_revocation },
 	{ "POST",   "/v1/revocation-requests/{id}/execute", WAITS | SIGNED_IN | JSON_BODY,   call_execute_revocation },

@@ -34,6 +34,7 @@ static const struct { const char *name, *fields; } templates[] = {
 	{ "consent-revoked",       "name username provider employer reason" },
 	{ "submission-decided",    "name username provider submission decision reason" },
 	{ "access-revoked",        "name username provider employer" },
+	{ "employer-reinstated",   "name username provider employer" },
 	{ "revocation-requested",  "user provider employer" },
 	{ "help-requested",        "user" },
 	{ "case-closed",           "name username reason" },

@@ -2,7 +2,6 @@
 class's."""
 import concurrent.futures
 import hashlib
-import statistics
 import time
 from urllib.parse import quote
 
@@ -11,23 +10,10 @@ import pytest
 
 from api import PASSWORD, raw
 from gateway import Gateway
-from smtp import MailServer
-from test_sign_in import FILTERS, NAMES, failures, neutral, rank_p
-from world import World
+from test_sign_in import FILTERS, NAMES, failures, neutral
+from timing import assert_alike, times_of
 
 GOOD = "seven grey herons at dusk"
-
-
-@pytest.fixture(scope="module")
-def world():
-    with World() as w:
-        yield w
-
-
-@pytest.fixture(scope="module")
-def mail(world):
-    with MailServer(world) as m:
-        yield m
 
 
 @pytest.fixture(scope="module")
@@ -95,33 +81,27 @@ def test_08_nothing_tells_whether_there_is_an_account(world, gateway):
     assert wishes[0] == wishes[1] == wishes[2] == registrations[0]
 
 
-def times_of(gateway, path, known, unknown):
-    api, times = gateway.api(), ([], [])
-    for n in range(220):
-        for arm, body in enumerate((known, unknown)):
-            begun = time.perf_counter()
-            assert api.post(path, body(n)).status == 202
-            if n >= 20:
-                times[arm].append(time.perf_counter() - begun)
-    return times
-
-
 def test_09_known_and_unknown_take_as_long(world, mail):
-    """As for sign-ins: 200 samples an arm, interleaved; repeated once on a suspicion."""
-    arms = {
-        "/v1/password-resets": (lambda n: {"username": "chen"}, lambda n: {"username": f"nobody{n}"}),
-        "/v1/accounts": (lambda n: {"name": "Ana", "mail": "chen@lakeside.example"}, lambda n: {"name": "Ana", "mail": f"time{n}@new.example"}),
-    }
     settings = {"sign_in.refusal_ms": 14, "account.mails_per_address": 100000, "account.mails_per_account": 100000}
     with Gateway(world, settings, mail=mail) as g:
-        for attempt in (1, 2):
+        def accepted(path, body):
+            api = g.api()
+            return lambda n: pytest.fail("refused") if api.post(path, body(n)).status != 202 else None
+
+        arms = {
+            "/v1/password-resets": (lambda n: {"username": "chen"}, lambda n: {"username": f"nobody{n}"}),
+            "/v1/accounts": (lambda n: {"name": "Ana", "mail": "chen@lakeside.example"},
+                             lambda n: {"name": "Ana", "mail": f"time{n}@new.example"}),
+        }
+
+        def pair(path):
+            return path, tuple(times_of({body: accepted(path, body) for body in arms[path]}).values())
+
+        def pairs():
             with concurrent.futures.ThreadPoolExecutor(2) as pool:
-                times = dict(zip(arms, pool.map(lambda path: times_of(g, path, *arms[path]), arms)))
-            p = {path: rank_p(*of) for path, of in times.items()}
-            if min(p.values()) > 0.01:
-                break
-    medians = {path: [f"{statistics.median(arm) * 1e6:.0f} us" for arm in of] for path, of in times.items()}
-    assert min(p.values()) > 0.01, (p, medians)
+                return dict(pool.map(pair, arms))
+
+        assert_alike(pairs, 2)
 
 
 def test_10_asking_for_a_reset_does_nothing_to_the_owner(world, gateway):

@@ -6,7 +6,6 @@ import time
 import pytest
 
 from api import SECRET
-from gateway import Gateway
 from world import World, stamp
 
 RECORD = "O20240115000001"
@@ -27,12 +26,6 @@ def world():
     # Of novak's employer: consents of another provider, and to another employer, that must not count.
     with World(extra=consent("c46-other", "patel-md", "harbor", "approved")) as w:
         yield w
-
-
-@pytest.fixture(scope="module")
-def gateway(world):
-    with Gateway(world) as g:
-        yield g
 
 
 def put(world, state, **more):

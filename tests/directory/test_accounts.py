@@ -7,23 +7,9 @@ import pytest
 
 from api import PASSWORD
 from gateway import Gateway
-from smtp import MailServer
-from world import World
 
 GOOD = "seven grey herons at dusk"
 NOBODY = "A" * 43
-
-
-@pytest.fixture(scope="module")
-def world():
-    with World() as w:
-        yield w
-
-
-@pytest.fixture(scope="module")
-def mail(world):
-    with MailServer(world) as m:
-        yield m
 
 
 @pytest.fixture(scope="module")

@@ -151,6 +151,39 @@ def test_cases_are_the_gateways_to_write_and_the_help_desks_to_read(world):
     world.gateway().delete_s(CASE)
 
 
+GROUNDS = {"scfDecidedBy": "desk1", "scfReason": "said so", "scfTicket": "T-1", "scfIdentifiedBy": "called back"}
+
+
+@pytest.mark.parametrize("who, what, hidden", [
+    (("chen",), lambda w: w.person("chen"), set(GROUNDS)),
+    (("desk2",), lambda w: w.person("desk2"), set(GROUNDS)),
+    (("rivera", "ito"), lambda w: w.association("a-ito-meridian"), {"scfTicket", "scfIdentifiedBy"}),
+    (("rivera",), lambda w: w.consent("c-lakeside-meridian"), {"scfTicket", "scfIdentifiedBy"}),
+    (("quinn",), claim_dn, {"scfTicket", "scfIdentifiedBy"}),
+    (("rivera",), lambda w: w.organization("lakeside"), {"scfTicket", "scfIdentifiedBy"}),
+    (("rivera",), lambda w: CASE, {"scfTicket", "scfIdentifiedBy"}),
+])
+def test_on_what_grounds_something_was_decided_is_not_for_whom_it_is_about(world, who, what, hidden):
+    admin, dn = world.admin(), what(world)
+    if dn == CASE:
+        assert added(Writer(world, None), CASE, {"objectClass": "scfCase", "scfCaseId": "c-1", "scfState": "executed",
+                     "scfCaseKind": "account", "scfRequestedBy": world.person("rivera")}) is None
+    told = {**GROUNDS, "scfDecidedBy": world.person("desk1")}
+    for attribute, value in told.items():
+        admin.modify_s(dn, replaced(attribute, value))
+    for uid in who:
+        client = ThroughGateway(world, uid)
+        assert set(told) - set(search(client, dn)[dn]) == hidden, uid
+        for attribute in hidden:
+            assert not search(client, dn, filter=f"({attribute}=*)"), (uid, attribute)
+    for uid in ("desk1", "audit1"):
+        assert set(told) <= set(search(ThroughGateway(world, uid), dn)[dn])
+    for attribute in told:
+        admin.modify_s(dn, replaced(attribute, None))
+    if dn == CASE:
+        world.gateway().delete_s(CASE)
+
+
 def test_what_was_handed_in_is_read_by_the_help_desk_alone(world):
     head = f"scfAttachmentId=k-quinn-northgate-03e6c8f4a1253358993b0db3,ou=attachments,{SUFFIX}"
     part = f"scfPart=1,{head}"

@@ -61,27 +61,6 @@ def world():
         yield w
 
 
-@pytest.fixture(scope="module")
-def gateway(world):
-    with Gateway(world) as g:
-        yield g
-
-
-class People(dict):
-    def __init__(self, gateway):
-        super().__init__()
-        self.gateway = gateway
-
-    def __missing__(self, uid):
-        self[uid] = self.gateway.signed_in(uid)
-        return self[uid]
-
-
-@pytest.fixture(scope="module")
-def as_(gateway):
-    return People(gateway)
-
-
 def ask(api, provider, employer, **more):
     return api.post("/v1/associations", {"provider": provider, "employer": employer}, **more)
 

@@ -2,7 +2,6 @@
 import hashlib
 import ssl
 
-import ldap
 import pytest
 
 from api import SECRET

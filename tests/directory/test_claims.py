@@ -51,18 +51,6 @@ def claim(api, provider, **more):
     return answer.json
 
 
-@pytest.fixture(scope="module")
-def who(gateway):
-    sessions = {}
-
-    def signed_in(uid):
-        if uid not in sessions:
-            sessions[uid] = gateway.signed_in(uid)
-        return sessions[uid]
-
-    return signed_in
-
-
 WHY = {"reason": "CP 575 seen", "ticket": "T-7"}
 
 
@@ -425,6 +413,7 @@ def test_a_gateway_that_is_killed_at_any_moment_of_an_approval_leaves_one_truth(
             time.sleep(0.0015 * number)
             g.kill9()
             thread.join()
+            time.sleep(0.1)  # what was on its way to the directory has arrived
             # As if a minute had passed.
             dn = f"scfClaimId={c},ou=claims,{w.organization(o)}"
             entry = w.admin().search_s(dn, ldap.SCOPE_BASE)[0][1]

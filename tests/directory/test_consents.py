@@ -66,21 +66,6 @@ def gateway(world, mails):
         yield g
 
 
-class People(dict):
-    def __init__(self, gateway):
-        super().__init__()
-        self.gateway = gateway
-
-    def __missing__(self, uid):
-        self[uid] = self.gateway.signed_in(uid)
-        return self[uid]
-
-
-@pytest.fixture(scope="module")
-def as_(gateway):
-    return People(gateway)
-
-
 def prepare(api, provider="lakeside", employer="harbor", headers=None, **more):
     return api.post("/v1/consents", {"provider": provider, "employer": employer, **more}, headers=headers)
 

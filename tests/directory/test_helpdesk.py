@@ -9,16 +9,10 @@ import ldap
 import pytest
 
 from gateway import Gateway
-from smtp import MailServer
+from totp import code_of
 
 WHY = {"reason": "forgot where the key is", "ticket": "T-1", "identified_by": "called back at the clinic"}
 ACTS = ("unlock", "reset", "disable", "enable", "remove", "remove-second-factor")
-
-
-@pytest.fixture(scope="module")
-def mail(world):
-    with MailServer(world) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
@@ -295,7 +289,6 @@ def test_a_second_factor_is_taken_away_only_by_the_desk_with_grounds(gateway, wo
     own = gateway.signed_in(somebody)
     secret = own.post("/v1/me/totp")
     assert secret.status in (200, 201), secret
-    from test_second_factor import code_of  # the tests of signing in know how to make a code
     confirmed = own.post("/v1/me/totp/confirm", {"code": code_of(secret.json["secret"])})
     assert confirmed.status == 200, confirmed
     assert desk1.get(account(somebody)).json["second_factor"] is True
@@ -490,3 +483,46 @@ def test_n_says_what_is_wrong_with_mail(world, mail, gateway, tmp_path):
     assert done.returncode == 1 and "account-locked.txt" in done.stderr and "{{tin}}" in done.stderr
     with open(g.log, "ab") as out:
         assert subprocess.run([g.program, "-d", "-c", g.file], stdout=out, stderr=out, timeout=30).returncode == 1
+
+
+def test_of_the_grounds_people_are_told_the_reason_of_what_they_asked_for_and_nothing_of_their_account(gateway, world, desk1, somebody):
+    when_known(desk1, somebody)
+    why = {"reason": "the papers differ", "ticket": "EUS-90210", "identified_by": "mother's maiden name"}
+    for name in ("unlock", "disable", "enable"):
+        assert act(desk1, somebody, name, why).status == 200
+    own, rivera = gateway.api(), gateway.signed_in("rivera")
+    assert own.login(somebody).status == 200
+
+    def made(api, path, body, **more):
+        answer = api.post(path, body, **more)
+        assert answer.status in (200, 201), answer
+        return answer.json
+
+    tie = made(own, "/v1/associations", {"provider": "lakeside", "employer": "lakeside"})["id"]
+    made(rivera, f"/v1/associations/{tie}/approve", {})
+    made(desk1, f"/v1/associations/{tie}/end", why)
+    case = made(own, "/v1/cases", {"note": "help"})["id"]
+    made(desk1, f"/v1/cases/{case}/close", why)
+    pdf = b"%PDF-1.4\n1 0 obj << >> endobj\ntrailer << >>\nstartxref\n0\n%%EOF\n"
+    claim = made(own, "/v1/organizations/northgate/claims?document_kind=cp575", pdf,
+                 headers={"Content-Type": "application/pdf"})["id"]
+    made(desk1, f"/v1/claims/{claim}/reject", {"reason": why["reason"], "ticket": why["ticket"]})
+    company = made(own, "/v1/organizations", {"name": "Somebody Billing", "tin": "36-1112223", "tin_kind": "ein",
+                                              "roles": ["employer"]})["id"]
+    made(desk1, f"/v1/organizations/{company}/verify", {"reason": why["reason"], "ticket": why["ticket"]})
+    form = made(rivera, "/v1/consents", {"provider": "lakeside", "employer": "harbor"})
+    made(rivera, f"/v1/consents/{form['id']}/sign", {"text_sha256": form["text_sha256"]})
+    made(desk1, f"/v1/consents/{form['id']}/reject", why)
+    for api, path, reason in (
+            (own, "/v1/me", False), (own, "/v1/me/profile", False), (own, "/v1/me/sessions", False), (own, "/v1/me/totp", False),
+            (own, f"/v1/associations/{tie}", True), (own, "/v1/associations", True), (rivera, f"/v1/associations/{tie}", True),
+            (own, f"/v1/cases/{case}", True), (own, f"/v1/claims/{claim}", True), (own, "/v1/claims", True),
+            (own, f"/v1/organizations/{company}", True), (own, "/v1/organizations", True),
+            (rivera, f"/v1/consents/{form['id']}", True), (rivera, "/v1/consents?provider=lakeside", True)):
+        answer = api.get(path)
+        assert answer.status == 200, (path, answer)
+        body = answer.body.decode()
+        assert why["ticket"] not in body and why["identified_by"] not in body, path
+        assert (why["reason"] in body) == reason, (path, body)
+    seen = desk1.get(f"/v1/associations/{tie}").json
+    assert (seen["ticket"], seen["identified_by"]) == (why["ticket"], why["identified_by"])

@@ -6,7 +6,6 @@ import ldap
 import pytest
 
 from api import SECRET
-from gateway import QUICK, Gateway
 from world import World, stamp
 
 MANY = 130
@@ -32,18 +31,6 @@ scfExpires: {end}
 def world():
     with World(extra="".join(association(n) for n in range(MANY))) as w:
         yield w
-
-
-@pytest.fixture(scope="module")
-def gateway(world):
-    with Gateway(world, QUICK) as g:
-        yield g
-
-
-@pytest.fixture(scope="module")
-def who(gateway):
-    sessions = {}
-    return lambda uid: sessions[uid] if uid in sessions else sessions.setdefault(uid, gateway.signed_in(uid))
 
 
 def pages(api, query, limit):

@@ -1,17 +1,13 @@
 """Two decisions on who speaks for an organization at the same moment, a thousand times each: there is one official, one
 organization of a taxpayer number, and whoever was late is told so."""
 import collections
-import os
-import tempfile
 
 import ldap
 import pytest
 
-from gateway import Gateway
-from race import race
+from race import ROUNDS, quiet_disk, race
 from world import World
 
-ROUNDS = int(os.environ.get("SCF_RACE_ROUNDS", "1000"))
 WHY = {"reason": "letter seen"}
 
 
@@ -42,17 +38,8 @@ def world():
 
 @pytest.fixture(scope="module")
 def gateway(world):
-    # The audit log in memory, if there is such a place: here it is not the disk that is raced.
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
-        with Gateway(world, {"audit.file": folder + "/audit.log"}) as g:
-            yield g
-
-
-@pytest.fixture(scope="module")
-def admin(world):
-    handle = world.admin()
-    yield handle
-    handle.unbind_s()
+    with quiet_disk(world) as g:
+        yield g
 
 
 def value(admin, dn, attribute):

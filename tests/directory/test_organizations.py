@@ -11,18 +11,6 @@ from world import World
 TIN = "12-3456789"
 
 
-@pytest.fixture(scope="module")
-def who(gateway):
-    sessions = {}
-
-    def signed_in(uid):
-        if uid not in sessions:
-            sessions[uid] = gateway.signed_in(uid)
-        return sessions[uid]
-
-    return signed_in
-
-
 count = iter(range(100000))
 
 

@@ -8,23 +8,9 @@ import pytest
 
 from api import PASSWORD
 from gateway import Gateway
-from smtp import MailServer
-from test_second_factor import code_of, enrolled, next_code
-from world import World
+from totp import enrolled, next_code
 
 RECORD = "/v1/records/O20240115000001"
-
-
-@pytest.fixture(scope="module")
-def world():
-    with World() as w:
-        yield w
-
-
-@pytest.fixture(scope="module")
-def mail(world):
-    with MailServer(world) as m:
-        yield m
 
 
 @pytest.fixture(scope="module")

@@ -2,19 +2,16 @@
 import calendar
 import collections
 import hashlib
-import os
 import secrets
-import tempfile
 import time
 
 import ldap
 import pytest
 
 from gateway import Gateway
-from race import race
+from race import ROUNDS, quiet_disk, race
 from world import SAMPLE_PASSWORD, World, ssha, stamp
 
-ROUNDS = int(os.environ.get("SCF_RACE_ROUNDS", "1000"))
 SOON = stamp(time.time() + 86400)
 USERS = 25  # share the rounds, so that nobody has thousands of associations
 
@@ -52,10 +49,8 @@ def world():
 
 @pytest.fixture(scope="module")
 def gateway(world):
-    # The audit log in memory, if there is such a place: here it is not the disk that is raced.
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
-        with Gateway(world, {"audit.file": folder + "/audit.log"}) as g:
-            yield g
+    with quiet_disk(world) as g:
+        yield g
 
 
 @pytest.fixture
@@ -63,13 +58,6 @@ def other(world, gateway):
     """A second gateway on the same directory."""
     with Gateway(world, {"audit.file": str(gateway.settings["audit.file"]) + ".other"}) as g:
         yield g
-
-
-@pytest.fixture(scope="module")
-def admin(world):
-    handle = world.admin()
-    yield handle
-    handle.unbind_s()
 
 
 def act(api, what, name, body=None):

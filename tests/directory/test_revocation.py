@@ -180,6 +180,84 @@ def test_who_may_ask_decide_and_see(world, gateway):
     assert other.status == 201 and other.json["id"] != name
 
 
+def reinstate(api, employer="meridian", provider="lakeside", body=None):
+    return api.post(f"/v1/organizations/{provider}/employers/{employer}/reinstate", GROUNDS if body is None else body)
+
+
+def test_the_help_desk_lets_an_employer_in_again_and_nothing_comes_back_to_life(world, gateway):
+    add_association(world, "x-desk2", "desk2", employer="meridian", provider="patel-md")
+    rivera, desk, okafor = (gateway.signed_in(uid) for uid in ("rivera", "desk1", "okafor"))
+    early = reinstate(desk)
+    assert (early.status, early.reason) == (409, "already_decided")
+    assert decide(desk, "execute", ask(rivera).json["id"]).status == 200
+    barred = rivera.get("/v1/organizations/lakeside").json["barred_employers"]
+    assert barred == ["meridian"] == desk.get("/v1/organizations/lakeside").json["barred_employers"]
+    asked = {"provider": "lakeside", "employer": "meridian"}
+    assert okafor.post("/v1/associations", asked).reason == "employer_barred"
+    assert rivera.post("/v1/consents", asked).reason == "employer_barred"
+
+    for uid in ("rivera", "okafor", "quinn", "audit1"):
+        answer = reinstate(gateway.signed_in(uid))
+        assert (answer.status, answer.reason) == (403, "not_help_desk"), uid
+    involved = reinstate(gateway.signed_in("desk2"))
+    assert (involved.status, involved.reason) == (403, "conflict_of_interest")
+    assert reinstate(desk, employer="nowhere").reason == reinstate(desk, provider="nowhere").reason == "not_found"
+    assert reinstate(desk, employer="harbor").reason == "already_decided"
+    for body, word in (({}, "identified_by"), ({"ticket": "T-8"}, "identified_by"), ({"identified_by": "x"}, "ticket"),
+                       ({**GROUNDS, "x": 1}, "x"), ({**GROUNDS, "reason": 7}, "reason")):
+        answer = reinstate(desk, body=body)
+        assert answer.status == 400 and f"'{word}'" in answer.json["detail"], body
+    world.set_state(world.organization("lakeside"), "suspended")
+    _until(lambda: reinstate(desk).reason == "organization_not_active")
+    world.set_state(world.organization("lakeside"), "active")
+    _until(lambda: rivera.post("/v1/consents", asked).reason == "employer_barred")
+
+    done = reinstate(desk)
+    assert done.status == 200, done
+    assert (done.json["provider"], done.json["employer"], done.json["decided_by"]) == ("lakeside", "meridian", "desk1")
+    assert done.json["ticket"] == "T-7" and done.json["identified_by"] == GROUNDS["identified_by"]
+    assert value(world, world.organization("lakeside"), "scfBarredEmployer") == []
+    again = reinstate(desk)
+    assert (again.status, again.reason) == (409, "already_decided")
+    seen = rivera.get("/v1/organizations/lakeside")
+    assert "barred_employers" not in seen.json and GROUNDS["identified_by"] not in seen.body.decode()
+    assert "T-7" not in seen.body.decode()
+
+    # Nothing was opened; a new request and a new form are needed, and do.
+    assert okafor.get(RECORD).status == 404
+    assert state(world, world.association("a-okafor-meridian")) == "ended"
+    assert state(world, world.consent("c-lakeside-meridian")) == "revoked"
+    made = okafor.post("/v1/associations", asked)
+    assert made.status == 201, made
+    assert rivera.post(f"/v1/associations/{made.json['id']}/approve", {}).status == 200
+    assert okafor.get(RECORD).reason == "consent_revoked"
+    form = rivera.post("/v1/consents", asked)
+    assert form.status == 201, form
+    assert rivera.post(f"/v1/consents/{form.json['id']}/sign", {"text_sha256": form.json["text_sha256"]}).status == 200
+    assert desk.post(f"/v1/consents/{form.json['id']}/approve", GROUNDS).status == 200
+    assert okafor.get(RECORD).status == 200
+    lines = [line for line in gateway.audit_lines() if line.get("event") == "employer.reinstate"]
+    assert [(line["actor"], line["class"], line["outcome"]) for line in lines] == [
+        ("desk1", "change", "permit"), ("desk1", "decision", "ok")]
+    assert "identified by: " + GROUNDS["identified_by"] in lines[0]["detail"]
+
+
+def test_what_still_stands_under_a_bar_is_ended_before_the_bar_goes(world):
+    """An administrator's bar leaves the entries as they are, and so does an execution that was cut short."""
+    with MailServer(world) as mail, Gateway(world, mail=mail) as g:
+        world.set_values(world.organization("lakeside"), "scfBarredEmployer", world.organization("meridian"),
+                         world.organization("harbor"))
+        desk, okafor = g.signed_in("desk1"), g.signed_in("okafor")
+        _until(lambda: okafor.get(RECORD).reason == "employer_barred")
+        assert reinstate(desk).status == 200
+        assert okafor.get(RECORD).status == 404
+        assert state(world, world.association("a-okafor-meridian")) == "ended"
+        assert state(world, world.consent("c-lakeside-meridian")) == "revoked"
+        assert value(world, world.organization("lakeside"), "scfBarredEmployer") == [world.organization("harbor")]
+        letter = mail.wait("rivera@lakeside.example")
+        assert letter.subject == "Meridian Billing Services, LP may act for Lakeside Family Clinic, LLC again"
+
+
 def test_two_agents_at_once_end_it_once(world, gateway):
     rivera, one, two = (gateway.signed_in(uid) for uid in ("rivera", "desk1", "desk2"))
     for i in range(5):

@@ -7,26 +7,12 @@ import json
 import pytest
 
 from gateway import Gateway
-from smtp import MailServer
-from world import World
 
 PDF = b"%PDF-1.4\n1 0 obj << >> endobj\ntrailer << >>\nstartxref\n0\n%%EOF\n"
 PASSPHRASE = "seven grey herons at dusk"
 WHY = {"ticket": "EUS-4711", "reason": "papers are in order"}
 CALLED = {**WHY, "identified_by": "called back at the number on file"}
 RECORD_FORM = "855B"
-
-
-@pytest.fixture(scope="module")
-def world():
-    with World() as w:
-        yield w
-
-
-@pytest.fixture(scope="module")
-def mail(world):
-    with MailServer(world) as m:
-        yield m
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,4 @@
 """The second factor: getting one, signing in with it and with recovery codes, losing it, and who must have one."""
-import base64
-import hashlib
-import hmac
-import struct
 import threading
 import time
 
@@ -12,6 +8,7 @@ import pytest
 from api import PASSWORD
 from gateway import Gateway
 from smtp import MailServer
+from totp import code_of, enrolled, forget_step, next_code
 from world import World, stamp
 
 QUICK = {"sign_in.refusal_ms": 20}
@@ -22,35 +19,6 @@ RECORD = "/v1/records/O20240115000001"
 def gateway(world):
     with Gateway(world, QUICK) as g:
         yield g
-
-
-def code_of(secret, at=None, step=0):
-    """As an authenticator computes it (RFC 6238)."""
-    key = base64.b32decode(secret + "=" * (-len(secret) % 8))
-    mac = hmac.new(key, struct.pack(">Q", int(at or time.time()) // 30 + step), hashlib.sha1).digest()
-    number = struct.unpack_from(">I", mac, mac[19] & 15)[0] & 0x7fffffff
-    return f"{number % 1000000:06}"
-
-
-def forget_step(world, uid):
-    """As if half a minute had passed: the directory takes the code of this time again."""
-    world.admin().modify_s(world.person(uid), [(ldap.MOD_REPLACE, "oathTOTPLastTimeStep", None)])
-
-
-def next_code(world, uid, secret):
-    forget_step(world, uid)
-    return code_of(secret)
-
-
-def enrolled(gateway, uid, **more):
-    """(api, secret, recovery codes)"""
-    api = gateway.signed_in(uid, **more)
-    answer = api.post("/v1/me/totp")
-    assert answer.status == 200, answer
-    secret = answer.json["secret"]
-    confirmed = api.post("/v1/me/totp/confirm", {"code": code_of(secret)})
-    assert confirmed.status == 200, confirmed
-    return api, secret, confirmed.json["recovery_codes"]
 
 
 def failures(world, uid):
@@ -199,6 +167,7 @@ def test_who_must_have_a_factor_can_do_nothing_but_get_one(world):
         assert answer.status == 200 and answer.json["mfa_required"] is True
         refused = desk.get(RECORD)
         assert refused.status == 403 and refused.reason == "mfa_required"
+        assert desk.get("/v1/me").json["mfa_required"] is True and "mfa_required" not in g.signed_in("outsider").get("/v1/me").json
         assert desk.get("/v1/me").status == desk.get("/v1/me/sessions").status == desk.get("/v1/me/totp").status == 200
         asked = {"X-Original-Method": "GET", "X-Original-URI": "/enrollments/O20240115000001"}
         assert desk.get("/auth/nginx", headers=asked).status == 403
@@ -208,6 +177,7 @@ def test_who_must_have_a_factor_can_do_nothing_but_get_one(world):
         done = desk.post("/v1/reauthenticate", {"password": PASSWORD, "otp": next_code(world, "desk1", secret)})
         assert done.status == 200 and "mfa_required" not in done.json
         desk.token = done.json["token"]
+        assert "mfa_required" not in desk.get("/v1/me").json
         assert desk.get(RECORD).status == 404
         # Whoever becomes an official is one with the next request.
         quinn = g.signed_in("quinn")
@@ -280,3 +250,24 @@ def test_an_account_that_was_away_too_long_is_disabled_by_its_next_sign_in(world
     world.set_state(world.person("audit1"), "active")
     with Gateway(world, {**QUICK, "account.inactive_days": 0}) as g:
         assert g.api().login("audit1").status == 200
+
+
+def test_a_short_password_is_changed_by_whoever_has_no_second_factor_any_more(world, gateway):
+    """It was long enough with one."""
+    short, new = "r7 otter q", "seven grey herons at dusk"
+    api, secret, _ = enrolled(gateway, "outsider")
+    api.token = api.post("/v1/reauthenticate", {"password": PASSWORD, "otp": next_code(world, "outsider", secret)}).json["token"]
+    changed = api.post("/v1/me/password", {"old_password": PASSWORD, "new_password": short,
+                                           "otp": next_code(world, "outsider", secret)})
+    assert changed.status == 200, changed
+    assert api.login("outsider", short, otp=next_code(world, "outsider", secret)).status == 200
+    assert api.delete("/v1/me/totp").status == 204
+    refused = gateway.api().login("outsider", short)
+    assert (refused.status, refused.reason) == (403, "password_must_change") and "token" not in refused.json
+    assert ("sign_in", "failed", "too_short") in [(line.get("event", line["class"]), line["outcome"], line.get("reason"))
+                                                  for line in gateway.audit_lines()]
+    assert gateway.api().login("outsider", "r8 otter q").status == 401  # a guesser is told what he always is
+    refused = gateway.api().login("outsider", short, new_password="also short")
+    assert refused.status == 422 and "15 characters" in refused.json["errors"][0]["rule"]
+    assert gateway.api().login("outsider", short, new_password=new).status == 200
+    assert gateway.api().login("outsider", new).status == 200

@@ -5,33 +5,8 @@ import json
 import pytest
 
 from gateway import QUICK, Gateway
-from world import World
 
 CHEN, OKAFOR, NOVAK, OUTSIDER, PROC, RIVERA, PATEL = "chen", "okafor", "novak", "outsider", "proc1", "rivera", "patel"
-
-
-@pytest.fixture(scope="module")
-def world():
-    with World() as w:
-        yield w
-
-
-@pytest.fixture(scope="module")
-def gateway(world):
-    with Gateway(world, QUICK) as g:
-        yield g
-
-
-@pytest.fixture(scope="module")
-def who(gateway):
-    sessions = {}
-
-    def signed_in(uid):
-        if uid not in sessions:
-            sessions[uid] = gateway.signed_in(uid)
-        return sessions[uid]
-
-    return signed_in
 
 
 @pytest.fixture(scope="module")

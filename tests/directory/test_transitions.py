@@ -7,7 +7,6 @@ import json
 import ldap
 import pytest
 
-from gateway import QUICK, Gateway
 from world import World, stamp
 
 GROUNDS = {"reason": "as the table says", "ticket": "T-1", "identified_by": "called back"}
@@ -58,12 +57,6 @@ userPassword: {SSHA}none
 def world():
     with World(extra=EXTRA) as w:
         yield w
-
-
-@pytest.fixture(scope="module")
-def gateway(world):
-    with Gateway(world, QUICK) as g:
-        yield g
 
 
 @pytest.fixture(scope="module")
@@ -254,3 +247,20 @@ def test_cases(world, who, case, acts):
                     yield f"{role} {path}", state, {}, ask, reason(role, state), end
 
     assert run(table, cells()) == 3 * len(acts) * len(ROLES)
+
+
+def test_letting_an_employer_in_again(world, who):
+    table, meridian = Table(world, world.organization("lakeside")), world.organization("meridian")
+
+    def reason(role, barred):
+        return "not_help_desk" if role != DESK else "ok" if barred else "already_decided"
+
+    def cells():
+        for barred in ([meridian], []):
+            for role in ROLES:
+                def ask(headers, role=role):
+                    return who[role].post("/v1/organizations/lakeside/employers/meridian/reinstate", GROUNDS, headers=headers)
+                yield (f"{role} reinstate", "active", {"scfBarredEmployer": barred}, ask, reason(role, barred), "active")
+
+    assert run(table, cells()) == 2 * len(ROLES)
+    assert table.read("scfBarredEmployer") is None

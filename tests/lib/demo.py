@@ -5,7 +5,7 @@ import time
 import ldap
 import ldap.modlist
 
-from gateway import ROOT, Gateway
+from gateway import Gateway
 from world import World
 
 RECORD = "/v1/records/O20240115000001"

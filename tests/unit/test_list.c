@@ -63,20 +63,25 @@ static int close_house(void **unused)
 	return 0;
 }
 
-static struct listing list(const struct list_query *query, size_t limit, const char *cursor)
+static struct listing list_as(const char *as, const struct list_query *query, size_t limit, const char *cursor)
 {
 	struct page page = { limit, cursor };
 	struct listing out;
-	struct err e = list_entries(w.arena, &w.flow, "rivera", query, &page, &out);
+	struct err e = list_entries(w.arena, &w.flow, as, query, &page, &out);
 
 	if (e.code != OK)
 		fail_msg("%s", e.what);
 	return out;
 }
 
-static void expect_list(const char *name, const struct list_query *query, const char *expected)
+static struct listing list(const struct list_query *query, size_t limit, const char *cursor)
 {
-	struct listing l = list(query, 0, NULL);
+	return list_as("desk1", query, limit, cursor);
+}
+
+static void expect_list_as(const char *as, const char *name, const struct list_query *query, const char *expected)
+{
+	struct listing l = list_as(as, query, 0, NULL);
 	char text[1024] = "";
 	size_t size = 0;
 
@@ -85,6 +90,11 @@ static void expect_list(const char *name, const struct list_query *query, const 
 	if (strcmp(text, expected) != 0)
 		fail_msg("%s: %s, not %s", name, text, expected);
 	assert_null(l.next);
+}
+
+static void expect_list(const char *name, const struct list_query *query, const char *expected)
+{
+	expect_list_as("desk1", name, query, expected);
 }
 
 static void pages_join_without_gap_or_double_newest_first(void **unused)
@@ -135,7 +145,7 @@ static void pages_join_without_gap_or_double_newest_first(void **unused)
 	w.reads = 0;
 	list(&query, 20, NULL);
 	assert_int_equal(w.reads, 20);
-	assert_string_equal(w.as, "rivera");
+	assert_string_equal(w.as, "desk1");
 }
 
 static void what_the_directory_does_not_show_is_made_up_for_and_named_nowhere(void **unused)
@@ -216,6 +226,37 @@ static void each_part_of_a_query_narrows(void **unused)
 		expect_list(rows[i].name, &rows[i].query, rows[i].expected);
 }
 
+static void what_somebody_has_nothing_to_do_with_is_not_even_asked_for(void **unused)
+{
+	static const struct { const char *as; struct list_query query; const char *expected; } rows[] = {
+		{ "quinn", { .kind = KIND_CONSENT }, "" },
+		{ "quinn", { .kind = KIND_ASSOCIATION, .provider = "lakeside" }, "" },
+		{ "quinn", { .kind = KIND_SUBMISSION, .provider = "lakeside" }, "" },
+		{ "quinn", { .kind = KIND_CLAIM }, "" },
+		{ "quinn", { .kind = KIND_CASE }, "" },
+		{ "nobody", { .kind = KIND_CONSENT }, "" },
+		{ "ito", { .kind = KIND_SUBMISSION }, "" }, /* his association waits */
+		{ "ito", { .kind = KIND_ASSOCIATION }, "a-ito-meridian" },
+		{ "novak", { .kind = KIND_SUBMISSION }, "s-1" },
+		{ "novak", { .kind = KIND_CONSENT, .provider = "lakeside" }, "" },
+		{ "proc1", { .kind = KIND_SUBMISSION }, "s-2" },
+		{ "rivera", { .kind = KIND_SUBMISSION }, "s-1" },
+		{ "rivera", { .kind = KIND_CLAIM }, "m-2" },
+		{ "outsider", { .kind = KIND_CLAIM }, "m-1" },
+		{ "silva", { .kind = KIND_CASE }, "h-2" },
+		{ "audit1", { .kind = KIND_CASE }, "h-2 h-1" },
+	};
+
+	(void)unused;
+	tell_things();
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		w.reads = 0;
+		expect_list_as(rows[i].as, rows[i].as, &rows[i].query, rows[i].expected);
+		if (rows[i].expected[0] == '\0')
+			assert_int_equal(w.reads, 0);
+	}
+}
+
 static void what_has_run_out_is_expired_whatever_is_written(void **unused)
 {
 	struct list_query query = { .kind = KIND_ASSOCIATION, .user = "quinn" };
@@ -290,6 +331,7 @@ int main(void)
 		TEST(pages_join_without_gap_or_double_newest_first),
 		TEST(what_the_directory_does_not_show_is_made_up_for_and_named_nowhere),
 		TEST(each_part_of_a_query_narrows),
+		TEST(what_somebody_has_nothing_to_do_with_is_not_even_asked_for),
 		TEST(what_has_run_out_is_expired_whatever_is_written),
 		TEST(what_is_no_page_is_refused_by_name),
 		TEST(what_is_not_known_is_no_empty_list),
