@@ -10,7 +10,9 @@ import email
 import email.policy
 import pathlib
 import re
+import signal
 import ssl
+import sys
 import threading
 import time
 
@@ -177,3 +179,24 @@ def _free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def serve(folder):
+    """For ./dev up: writes each letter into folder as a file of its own, and prints the port."""
+    class World:
+        tls = folder
+
+    class Box(MailServer):
+        async def handle_DATA(self, server, session, envelope):
+            answer = await super().handle_DATA(server, session, envelope)
+            letter = self.letters.pop()
+            (folder / f"{time.time_ns()}-{letter.to}.eml").write_bytes(letter.data)
+            return answer
+
+    box = Box(World, tls=False, sign_in=False)
+    print(box.port, flush=True)
+    signal.pause()
+
+
+if __name__ == "__main__":
+    serve(pathlib.Path(sys.argv[1]))

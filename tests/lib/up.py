@@ -3,6 +3,7 @@ import argparse
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 import time
 
@@ -21,18 +22,34 @@ def pid_file(state):
     return state / "gateway" / "pid"
 
 
-def down(state):
-    """Ends what runs below state; what does not run is no error."""
+def end(file, name):
     try:
-        pid = int(pid_file(state).read_text())
-        if b"scfgated" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
+        pid = int(file.read_text())
+        if name in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
             os.kill(pid, signal.SIGTERM)
-            end = time.monotonic() + 20
-            while pathlib.Path(f"/proc/{pid}").exists() and time.monotonic() < end:
+            until = time.monotonic() + 20
+            while pathlib.Path(f"/proc/{pid}").exists() and time.monotonic() < until:
                 time.sleep(0.02)
     except (OSError, ValueError):
         pass
+
+
+def down(state):
+    """Ends what runs below state; what does not run is no error."""
+    end(pid_file(state), b"scfgated")
+    end(state / "mail" / "pid", b"smtp.py")
     worlds.stop_below(state)
+
+
+def start_mailbox(state, bound):
+    """A mail server that keeps every letter as a file: links and notices are read there. The process and its port."""
+    folder = state / "mail"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    process = subprocess.Popen([sys.executable, ROOT / "tests" / "lib" / "smtp.py", folder], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
+                               preexec_fn=worlds._child(bound))
+    (folder / "pid").write_text(f"{process.pid}\n")
+    return process, int(process.stdout.readline())
 
 
 def main():
@@ -53,10 +70,14 @@ def main():
     os.umask(0o077)
     bound = not o.background
     world = worlds.World(scheme="{ARGON2}", sample=not o.empty, folder=state, bound=bound)
-    gateway = None
+    gateway = mailbox = None
     try:
+        mailbox, mail_port = start_mailbox(state, bound)
         settings = {"http.port": o.port, "replica.heartbeat_ms": 500, "replica.max_staleness_ms": 5000,
-                    "http.drain_seconds": 10, "sign_in.guesses_per_address": 20}
+                    "http.drain_seconds": 10, "sign_in.guesses_per_address": 20,
+                    "http.public_url": f"https://localhost:{o.port or 8443}", "mail.spool": state / "gateway" / "spool",
+                    "mail.url": f"smtp://127.0.0.1:{mail_port}", "mail.plain": True, "mail.from": "scfgate@mail.example",
+                    "mail.help_desk": "eus@mail.example", "mail.templates": ROOT / "conf" / "mail"}
         gateway = Gateway(world, settings, folder=state / "gateway", build=o.build, bound=bound)
         pid_file(state).write_text(f"{gateway.process.pid}\n")
         say("gateway", f"https://127.0.0.1:{gateway.port}")
@@ -70,16 +91,17 @@ def main():
         say("configuration", gateway.file)
         say("audit", gateway.audit)
         say("log", gateway.log)
+        say("mail", state / "mail")
         if not o.empty:
             for user in USERS:
                 say("user", f"{user} password '{PASSWORD}'")
             say("application", f"portal secret '{SECRET}'")
         say("ready")
         if o.background:
-            world.process = world.nppes.process = gateway.process = None  # they go on by themselves
+            world.process = world.nppes.process = gateway.process = mailbox = None  # they go on by themselves
             return
         while True:
-            for part in (gateway.process, world.process, world.nppes.process):
+            for part in (gateway.process, world.process, world.nppes.process, mailbox):
                 if part.poll() is not None:
                     sys.exit(f"a server ended by itself; see {gateway.log}")
             time.sleep(0.2)
@@ -87,6 +109,9 @@ def main():
         if not o.background:
             if gateway:
                 gateway.stop()
+            if mailbox:
+                mailbox.terminate()
+                mailbox.wait()
             world.close()
 
 

@@ -392,7 +392,7 @@ static const struct row rows[] = {
 	{ "not of itself", CLAIM_APPROVE,
 	    BY_ON(okafor_at_desk, northgate, .claim = &claim_to_empty, .subject = &okafor), NO_PATH,
 	    CONFLICT_OF_INTEREST },
-	{ "not to what it has registered itself", CLAIM_REJECT, BY_ON(okafor_at_desk, okafors), NO_PATH,
+	{ "not to what it has registered itself", CLAIM_REJECT, BY(okafor_at_desk, okafors), NO_PATH,
 	    CONFLICT_OF_INTEREST },
 	{ "not to another organization", CLAIM_APPROVE,
 	    BY_ON(desk, lakeside, .claim = &claim_to_empty, .subject = &okafor), NO_PATH, NOT_FOUND },
