@@ -13,7 +13,7 @@ struct consent_person {
 #define CONSENT_PEOPLE_MOST 500
 struct consent_info {
 	struct entry entry;          /* without its text */
-	const char *tracking;        /* SCF-XXXX-XXXX-XXXX: the form's name on paper */
+	const char *tracking;        /* the form's name on paper: SCF and three groups of four */
 	const char *text, *digest;   /* what is signed, and its SHA-256; NULL in lists */
 	const char *provider_name, *employer_name;
 	bool in_effect;              /* approved and in its time; one that is over has the state expired */

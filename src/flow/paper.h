@@ -28,7 +28,8 @@ struct paper_facts {
 /* What is signed: UTF-8, and no character that does not show or that turns the direction of others. */
 const char *paper_text(struct arena *, const struct paper *, const struct paper_facts *);
 
-/* SCF-XXXX-XXXX-XXXX, for people to write and to read out: from the consent's id, without letters that look alike. */
+/* SCF and three groups of four (SCF-7QK2-M4PD-X9RT), for people to write and to read out: from the consent's id, without
+ * letters that look alike. */
 #define PAPER_TRACKING 19
 void paper_tracking(const char *id, char out[PAPER_TRACKING]);
 
