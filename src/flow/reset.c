@@ -20,7 +20,6 @@ static const char RESET[] = "reset";
 
 struct ties {
 	const struct view *view;
-	number user;
 	struct arena *arena;
 	const char *ids[2 * ORGANIZATIONS_MOST];
 	size_t count;
@@ -31,7 +30,7 @@ static bool look_at_tie(void *self, const struct association *t)
 	struct ties *ties = self;
 	const number ends[] = { t->provider, t->employer };
 
-	for (size_t i = 0; t->user == ties->user && i < COUNT(ends); i++)
+	for (size_t i = 0; i < COUNT(ends); i++)
 		ties->ids[ties->count++] = arena_strdup(ties->arena, replica_org_id(ties->view, ends[i]));
 	return ties->count < COUNT(ties->ids);
 }
@@ -48,9 +47,8 @@ static struct err words_of(struct arena *a, struct flow *f, const struct entry *
 		const struct person *p = replica_person(&view, person->id);
 
 		ties.view = &view;
-		ties.user = p != NULL ? p->no : 0;
 		if (p != NULL)
-			replica_each_association(&view, look_at_tie, &ties);
+			replica_associations_of(&view, p->no, look_at_tie, &ties);
 		ties.view = NULL;
 	}
 	words[count++] = person->id;
