@@ -186,8 +186,8 @@ def test_from_the_prepared_form_to_a_record_seen_and_no_more(world, gateway, mai
     revoked = act(desk, "revoke", told["id"], {"reason": "the official asked for it", "identified_by": "call back"})
     assert revoked.status == 200 and revoked.json["state"] == "revoked" and not revoked.json["in_effect"]
     assert (novak.get(RECORD).status, novak.get(RECORD).reason) == (403, "consent_revoked")
-    assert "revoked" in mails.wait("rivera@lakeside.example").text
-    assert "revoked" in mails.wait("novak@harbor.example").text
+    assert mails.wait("rivera@lakeside.example", says="revoked")
+    assert mails.wait("novak@harbor.example", says="revoked")
 
     lines = [line for line in gateway.audit_lines() if line.get("resource") == told["id"]]
     assert {line.get("event") for line in lines} >= {"consent.sign", "consent.approve", "consent.revoke"}

@@ -292,14 +292,14 @@ def test_those_concerned_are_told_by_mail(world):
         assert "Reason: not known" in letter.text and "Lakeside Family Clinic" not in letter.text
 
         asked = ask(rivera).json["id"]
-        assert "rivera asks that the access of meridian to lakeside be revoked" in mail.wait("eus@mail.example").text
+        assert mail.wait("eus@mail.example", says="rivera asks that the access of meridian to lakeside be revoked")
         assert decide(desk, "execute", asked).status == 200
         for address, number in (("okafor@meridian.example", 1), ("outsider@elsewhere.example", 3),
                                 ("rivera@lakeside.example", 3)):
-            assert "The access of Meridian Billing Services, LP" in mail.wait(address, number).text
+            assert mail.wait(address, number, says="The access of Meridian Billing Services, LP")
         assert not mail.to("ito@meridian.example")  # his request was only pending
         assert rivera.post("/v1/me/employers/lakeside/leave").status == 200
-        assert "rivera has left lakeside" in mail.wait("eus@mail.example", 2).text
+        assert mail.wait("eus@mail.example", 2, says="rivera has left lakeside")
         for letter in mail.letters:
             assert "361827459" not in letter.text and "204517386" not in letter.text
 

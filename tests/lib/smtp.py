@@ -19,6 +19,7 @@ import time
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
+TOKEN = re.compile(r"(?<![\w-])([\w-]{43})(?![\w-])")  # base64url in a line or a path of its own
 USER, PASSWORD = "scfgate", "mail secret 2026"
 
 
@@ -40,9 +41,13 @@ class Letter:
         return self.message.get_content().replace("\r\n", "\n")
 
     @property
+    def has_link(self):
+        return "/#/" in self.text and TOKEN.search(self.text) is not None
+
+    @property
     def token(self):
-        """The secret of a link: 43 characters of base64url in a line or a path of their own."""
-        return re.search(r"(?<![\w-])([\w-]{43})(?![\w-])", self.text).group(1)
+        """The secret of a link."""
+        return TOKEN.search(self.text).group(1)
 
     def __repr__(self):
         return f"<letter to {self.to}: {self.subject}>"
@@ -59,7 +64,7 @@ class MailServer:
         self.rcpt = self.data = None
         self.port = 0
         self.controller = None
-        self.changed = threading.Condition()
+        self.changed = threading.Condition(threading.RLock())
         if start:
             self.start()
 
@@ -150,16 +155,24 @@ class MailServer:
         with self.changed:
             return [letter for letter in self.letters if letter.to == address]
 
-    def wait(self, address, count=1, seconds=10):
-        """The newest letter to that address, once there are count of them."""
+    def wait(self, address, count=1, says="", seconds=10):
+        """The newest letter to that address that says so in its subject or text, not looking at the first count - 1: what a
+        step before has sent may arrive late, so a letter is known by what it says and not by its place alone."""
+        return self._wait(address, count, lambda letter: says in letter.subject or says in letter.text, says, seconds)
+
+    def token(self, address, after=0, seconds=10):
+        """The token of the newest link to that address, not looking at the first so many letters."""
+        return self._wait(address, after + 1, lambda letter: letter.has_link, "a link", seconds).token
+
+    def _wait(self, address, count, wanted, what, seconds):
         end = time.monotonic() + seconds
         while True:
-            found = self.to(address)
-            if len(found) >= count:
-                return found[-1]
-            if time.monotonic() > end:
-                raise AssertionError(f"{len(found)} letters to {address}, not {count}; {self.letters}")
             with self.changed:
+                found = [letter for letter in self.to(address)[count - 1:] if wanted(letter)]
+                if found:
+                    return found[-1]
+                if time.monotonic() > end:
+                    raise AssertionError(f"no letter {count} to {address} that says {what!r}; {self.letters}")
                 self.changed.wait(0.05)
 
     def clear(self):
