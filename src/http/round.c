@@ -22,6 +22,7 @@ enum {
 
 struct round {
 	struct audit_kept *kept;
+	bool moved;
 	size_t count, size;
 	struct { size_t at, size; int fd; bool corked; } pieces[PIECES_MOST];
 	unsigned char bytes[ROOM];
@@ -73,14 +74,24 @@ static bool release(struct round *r)
 	return e.code == OK;
 }
 
-void round_end(struct round *r)
+void round_moves(struct round *r)
 {
+	r->moved = true;
+}
+
+bool round_end(struct round *r)
+{
+	bool moved = r->moved;
+
 	if (r->count > 0 || audit_has_kept(r->kept))
 		release(r);
+	r->moved = false;
+	return moved;
 }
 
 ssize_t round_send(struct round *r, const struct leave *leave, const void *bytes, size_t size)
 {
+	r->moved = true;
 	if (audit_has_kept(r->kept) && !leave->straight && size <= PIECE_MOST && r->count < PIECES_MOST && r->size + size <= ROOM) {
 		memcpy(r->bytes + r->size, bytes, size);
 		r->pieces[r->count].at = r->size;

@@ -14,9 +14,11 @@ struct round *round_open(struct audit *);
 void round_close(struct round *);
 /* The thread that the connections of this round are run by. */
 void round_enter(struct round *);
+/* Something was read, written or answered. */
+void round_moves(struct round *);
 /* Records what was decided, then sends what was held back. If it cannot be recorded nothing is sent, and the
- * connections end. */
-void round_end(struct round *);
+ * connections end. True: something has moved in this turn. */
+bool round_end(struct round *);
 
 /* How what is written on a connection has to leave. */
 struct leave {

@@ -179,6 +179,8 @@ static enum MHD_Result request_goes_on(void *self, struct MHD_Connection *connec
 	struct request *q = *context;
 
 	(void)self, (void)connection;
+	if (q->client->tls.round != NULL)
+		round_moves(q->client->tls.round);
 	if (q->step == STEP_HEAD) {
 		head_known(q, url, method, version);
 		/* The library closes the connection after an answer at this point: only where that is wanted. */
@@ -258,6 +260,20 @@ static struct err cannot_listen(const char *what, const char *listen, int port, 
 /* ---- the door ---- */
 
 #define TURN_MS 100
+#define STILL_MS 20   /* between turns that move nothing */
+#define STILL_TURNS 4 /* the library may need a turn or two for itself */
+
+/* How long to wait for something to happen, in milliseconds. The library calls a connection ready as long as its TLS
+ * handshake is not done, whether there is anything to read or not: a client that stops there would keep a processor busy.
+ * Nothing is missed meanwhile: what really happens ends the wait. */
+static int pause_of(const struct door *d, int still)
+{
+	MHD_UNSIGNED_LONG_LONG most;
+
+	if (MHD_get_timeout(d->daemon, &most) != MHD_YES || most > TURN_MS)
+		return TURN_MS;
+	return most == 0 && still >= STILL_TURNS ? STILL_MS : (int)most;
+}
 
 static void *turn(void *self)
 {
@@ -266,19 +282,18 @@ static void *turn(void *self)
 		{ .fd = MHD_get_daemon_info(d->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, .events = POLLIN },
 		{ .fd = d->wakes, .events = POLLIN },
 	};
-	MHD_UNSIGNED_LONG_LONG most;
 	eventfd_t times;
+	int still = 0;
 
 	round_enter(d->round);
 	while (!d->http->closing) {
 		if (d->http->draining && d->quiesced < 0)
 			d->quiesced = MHD_quiesce_daemon(d->daemon);
-		if (MHD_get_timeout(d->daemon, &most) != MHD_YES || most > TURN_MS)
-			most = TURN_MS;
-		if (most > 0 && poll(ends, COUNT(ends), (int)most) > 0 && ends[1].revents != 0)
+		int pause = pause_of(d, still);
+		if (pause > 0 && poll(ends, COUNT(ends), pause) > 0 && ends[1].revents != 0)
 			(void)eventfd_read(d->wakes, &times);
 		MHD_run_wait(d->daemon, 0);
-		round_end(d->round);
+		still = round_end(d->round) ? 0 : still < STILL_TURNS ? still + 1 : still;
 	}
 	return NULL;
 }

@@ -206,6 +206,16 @@ static ssize_t from_pulled(struct tls *t, void *into, size_t size)
 	return (ssize_t)n;
 }
 
+/* Whatever came but "not now" is to be dealt with. */
+static ssize_t received(struct tls *t, void *into, size_t size)
+{
+	ssize_t n = recv(t->leave.fd, into, size, 0);
+
+	if (t->round != NULL && (n >= 0 || (errno != EAGAIN && errno != EINTR)))
+		round_moves(t->round);
+	return n;
+}
+
 /* GnuTLS reads the five bytes of a record's header, and then the record: two system calls where one gets both. A
  * third tells that there is no more; it is needed, for libmicrohttpd polls edges. */
 static ssize_t pull(gnutls_transport_ptr_t self, void *into, size_t size)
@@ -215,8 +225,8 @@ static ssize_t pull(gnutls_transport_ptr_t self, void *into, size_t size)
 	if (t->from < t->to)
 		return from_pulled(t, into, size);
 	if (size >= sizeof t->pulled)
-		return recv(t->leave.fd, into, size, 0);
-	ssize_t n = recv(t->leave.fd, t->pulled, sizeof t->pulled, 0);
+		return received(t, into, size);
+	ssize_t n = received(t, t->pulled, sizeof t->pulled);
 	if (n == 0)
 		t->leave.straight = true; /* the client has no more to say: the library will close behind the answer */
 	if (n <= 0)

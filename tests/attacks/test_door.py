@@ -1,8 +1,10 @@
 """Attack classes 26–35: sizes, spoofed headers, addresses, agents, paths, smuggling, log injection. The number in a test's
 name is the class's."""
 import json
+import os
 import re
 import socket
+import ssl
 import time
 
 import pytest
@@ -211,3 +213,29 @@ def test_slow_and_idle_connections_do_not_starve_others(world):
         assert time.monotonic() - begun < 5
         for s in idle:
             s.close()
+
+
+def cpu_seconds(process):
+    fields = open(f"/proc/{process.pid}/stat").read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def first_flight(gateway):
+    """What a client says first in TLS."""
+    said, heard = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.create_default_context(cafile=gateway.ca)
+    with pytest.raises(ssl.SSLWantReadError):
+        context.wrap_bio(heard, said, server_hostname="localhost").do_handshake()
+    return said.read()
+
+
+@pytest.mark.parametrize("part", ["header", "half", "whole"])
+def test_who_stops_in_his_handshake_keeps_no_processor_busy(gateway, part):
+    """libmicrohttpd alone spins there: one connection of a stranger costs a processor."""
+    flight = first_flight(gateway)
+    with socket.create_connection(("127.0.0.1", gateway.port)) as s:
+        s.sendall(flight[:{"header": 3, "half": len(flight) // 2, "whole": len(flight)}[part]])
+        time.sleep(0.1)
+        busy, begun = cpu_seconds(gateway.process), time.monotonic()
+        time.sleep(0.8)
+        assert cpu_seconds(gateway.process) - busy < (time.monotonic() - begun) / 5
