@@ -430,7 +430,8 @@ def test_a_new_employer_waits_for_verification_and_a_provider_whose_official_was
 
 
 def test_an_agent_who_lost_his_role_a_moment_ago_is_stopped_by_the_directory(gateway, world, somebody, desk1):
-    """The gateway's write is made in his name: the directory asks by itself."""
+    """What the gateway reads and writes for him it does in his name: the directory asks by itself. Whoever of the two knows it
+    first says no; the directory's no is that it shows nothing."""
     when_known(desk1, somebody)
     role = f"cn=helpdesk,ou=roles,{world.suffix}"
     member = person(world, "desk2").encode()
@@ -438,7 +439,7 @@ def test_an_agent_who_lost_his_role_a_moment_ago_is_stopped_by_the_directory(gat
     world.admin().modify_s(role, [(ldap.MOD_DELETE, "member", member)])
     try:
         refused = act(desk2, somebody, "disable")
-        assert (refused.status, refused.reason) == (403, "not_help_desk"), refused
+        assert (refused.status, refused.reason) in ((403, "not_help_desk"), (404, "not_found")), refused
         assert desk1.get(account(somebody)).json["state"] == "active"
     finally:
         world.admin().modify_s(role, [(ldap.MOD_ADD, "member", member)])
