@@ -38,6 +38,11 @@ int64_t clock_steady_us(void)
 	return read_clock(CLOCK_MONOTONIC, 1000000);
 }
 
+void clock_pause(int64_t ms)
+{
+	nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
+}
+
 /* Days since 1970-01-01 of a day in the Gregorian calendar: years are counted from March, so that the leap day
  * comes last and months have a regular pattern of lengths. */
 static int64_t days_of(int64_t year, unsigned month, unsigned day)

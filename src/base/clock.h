@@ -8,6 +8,7 @@ int64_t clock_now(void);       /* seconds since the epoch, UTC */
 int64_t clock_micros(void);    /* microseconds since the epoch, UTC */
 int64_t clock_steady_ms(void); /* milliseconds, to a few; never goes back; comparable within this process only */
 int64_t clock_steady_us(void);
+void clock_pause(int64_t ms); /* lets that time pass; a signal ends it earlier */
 
 #define CLOCK_TEXT 28
 /* "2026-11-24T06:37:44.123456Z" (RFC 3339), for audit and API. */

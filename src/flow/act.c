@@ -10,6 +10,9 @@
 
 #include "base/banned.h"
 
+#define BEHIND_MS 500   /* by how much what the directory tells may be behind what it does */
+#define ASK_AGAIN_MS 20
+
 struct question act_question(const struct caller *c, enum action action, const char *kind, const char *id)
 {
 	return (struct question){
@@ -46,7 +49,7 @@ struct err act_judge_again(struct arena *a, struct flow *f, const struct caller 
 	return SUCCESS;
 }
 
-struct err act_walls_disagree(struct flow *f, const struct caller *c, const struct question *q, const struct judged *j)
+static struct err walls_disagree(struct flow *f, const struct caller *c, const struct question *q, const struct judged *j)
 {
 	log_event(LOG_WARNING, "walls.disagree", "user=%s action=%s kind=%s id=%s provider=%s request=%s", c->uid,
 	    action_word(q->action), q->resource_kind, q->resource, j->provider != NULL ? j->provider : "-",
@@ -54,6 +57,19 @@ struct err act_walls_disagree(struct flow *f, const struct caller *c, const stru
 	TRY(decide_audit(f, c, q, j, AUDIT_DECISION, "walls.disagree",
 	    "permitted by the rule, refused by the directory"));
 	return FAIL(ERR_UNAVAILABLE, "the directory does not do what the rule permits");
+}
+
+/* The directory's ACL sees a change a moment before its contextCSN tells of it. */
+struct err act_refused(struct arena *a, struct flow *f, const struct caller *c, const struct question *q,
+    struct judged *out)
+{
+	for (int64_t until = clock_steady_ms() + BEHIND_MS;; clock_pause(ASK_AGAIN_MS)) {
+		TRY(act_judge_again(a, f, c, q, out));
+		if (!out->answer.verdict.allow)
+			return SUCCESS;
+		if (clock_steady_ms() >= until)
+			return walls_disagree(f, c, q, out);
+	}
 }
 
 /* What became of a change whose record stands already. Not waited for: that it was going to be made is on disk. */
@@ -108,13 +124,13 @@ struct err act_write(struct arena *a, struct flow *f, const struct caller *c, co
 	record_outcome(f, c, act, j, e, written);
 	if (e.code == OK)
 		j->answer.revision = *written;
-	if (e.code != ERR_NOT_FOUND && e.code != ERR_CONFLICT)
+	if (e.code == ERR_NOT_FOUND)
+		return act_refused(a, f, c, q, j);
+	if (e.code != ERR_CONFLICT)
 		return e;
-	/* Somebody was first, or the directory's own rule refused: with what it has now, the judge may say why. */
+	/* Somebody was first: with what the directory has now, the judge may say why. */
 	TRY(act_judge_again(a, f, c, q, j));
-	if (!j->answer.verdict.allow)
-		return SUCCESS;
-	return e.code == ERR_CONFLICT ? e : act_walls_disagree(f, c, q, j);
+	return j->answer.verdict.allow ? e : SUCCESS;
 }
 
 bool act_may_see(const struct view *v, const struct person *person, number provider, number user)

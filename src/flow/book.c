@@ -175,11 +175,6 @@ static int lease_ms(const struct flow *f)
 	return BEGINS_MS + (nppes > ours ? nppes : ours);
 }
 
-static void pause_ms(int64_t ms)
-{
-	nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
-}
-
 /* Takes the leaf, if there is one. *refused: the leaf says that this address must not. */
 static struct err take(struct arena *a, struct flow *f, struct guess *g, bool *refused)
 {
@@ -202,7 +197,7 @@ static struct err take(struct arena *a, struct flow *f, struct guess *g, bool *r
 		seen = revision;
 		bool is_others = g->leaf.holder[0] != '\0' && strcmp(g->leaf.holder, f->book->me) != 0;
 		if (is_others && now - since < lease_ms(f)) {
-			pause_ms(pause);
+			clock_pause(pause);
 			pause = pause < LOOK_SELDOM_MS ? 2 * pause : pause;
 			continue;
 		}

@@ -229,11 +229,12 @@ bool act_may_see(const struct view *, const struct person *, number provider, nu
 /* Something that is no enrollment data is about to be shown to somebody to whom the directory has shown it: recorded. */
 struct err act_looked(struct flow *, const struct caller *, const char *event, const struct entry *);
 
-/* The rule permitted, and the directory showed or did nothing. If the replica was a moment behind, the decision is made
- * again on what the directory has now. Else one of the two walls is wrong, and nothing is shown. */
+/* Decides again, on what the directory has now. */
 struct err act_judge_again(struct arena *, struct flow *, const struct caller *, const struct question *,
     struct judged *out);
-struct err act_walls_disagree(struct flow *, const struct caller *, const struct question *, const struct judged *);
+/* The rule permitted, and the directory showed or did nothing. If the replica was a moment behind, *out is the refusal.
+ * Else one of the two walls is wrong: ERR_UNAVAILABLE, and nothing is shown. */
+struct err act_refused(struct arena *, struct flow *, const struct caller *, const struct question *, struct judged *out);
 
 /* ---- mend.c: what a gateway that died between two writes has left ----
  * Of a change that takes several writes, the first one says that it was decided and closes what it closes; the rest follows

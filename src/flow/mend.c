@@ -1,7 +1,6 @@
 /* What a gateway that died between two writes has left is found in the replica and finished. What was to be closed is
  * closed already; this closes the books. */
 #include <stdatomic.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -91,7 +90,7 @@ void flow_mend(struct flow *f)
 		replica_status(f->replica, &status);
 		if (status.fresh || clock_steady_ms() - began > (status.connected ? LOAD_MS : START_MS))
 			break;
-		clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){ .tv_nsec = LOOK_MS * 1000000 }, NULL);
+		clock_pause(LOOK_MS);
 	}
 	atomic_store(&f->mended, mend_all(a, f));
 	arena_close(a);

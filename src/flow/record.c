@@ -37,7 +37,7 @@ struct err record_read(struct arena *a, struct flow *f, const struct caller *c, 
 	if (!j->answer.verdict.allow)
 		return SUCCESS;
 	e = dir_read(a, f->dir, c->uid, kind, j->provider, q->resource, out);
-	return e.code == ERR_NOT_FOUND ? act_walls_disagree(f, c, q, j) : e;
+	return e.code == ERR_NOT_FOUND ? act_refused(a, f, c, q, j) : e;
 }
 
 struct document record_document(const struct entry *e, bool with_body)
@@ -155,11 +155,8 @@ struct err flow_list_records(struct arena *a, struct flow *f, const struct calle
 	qsort(ids->list, ids->count, sizeof ids->list[0], by_id);
 	*out = arena_alloc(a, ids->count * sizeof **out);
 	struct err e = read_heads(a, f, c, j.provider, ids, *out, count);
-	if (e.code == OK && *count == 0 && ids->count > 0) {
-		e = act_judge_again(a, f, c, &q, &j);
-		if (e.code == OK && j.answer.verdict.allow)
-			e = act_walls_disagree(f, c, &q, &j);
-	}
+	if (e.code == OK && *count == 0 && ids->count > 0)
+		e = act_refused(a, f, c, &q, &j);
 	if (e.code != OK) {
 		decide_refuse(&j, UNAVAILABLE);
 		*count = 0;

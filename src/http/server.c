@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -518,7 +517,7 @@ void http_drain(struct http *http)
 		return;
 	http->draining = true; /* each thread stops listening in its next turn */
 	while (client_reap(http, clock_steady_ms()) > 0 && clock_steady_ms() < until)
-		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+		clock_pause(10);
 	log_event(LOG_INFO, "http.drained", "left=%zu", client_reap(http, clock_steady_ms()));
 }
 

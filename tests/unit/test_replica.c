@@ -935,7 +935,8 @@ static void many_entries_come_and_go_in_bounded_memory(void **state)
 	}
 	replica_status(r, &status);
 	assert_int_equal(status.entries, 101);
-	assert_true(status.bytes < bytes * 2);
+	/* All that came would take seventy times as much; where grace periods are late, some of it still waits. */
+	assert_true(status.bytes < bytes * 8);
 	WITH_REPLICA(v, r) {
 		int count = 0;
 		replica_sessions_of(&v, replica_person(&v, "chen")->no, count_session, &count);
