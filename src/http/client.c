@@ -46,11 +46,13 @@ struct client *client_open(struct http *http, const struct sockaddr *from, int f
 	return c;
 }
 
-/* Called before the library closes the socket, so that the keeper never ends a socket that is somebody else's. */
+/* Called before the library closes the socket, so that neither the keeper nor the round's end meets somebody else's. */
 void client_close(struct client *c)
 {
 	struct http *http = c->http;
 
+	if (c->tls.round != NULL)
+		round_closes(c->tls.round, c->fd);
 	pthread_mutex_lock(&http->lock);
 	if (c->before != NULL)
 		c->before->next = c->next;
@@ -94,20 +96,21 @@ static bool is_overdue(const struct client *c, enum client_turn turn, int64_t no
 
 size_t client_reap(struct http *http, int64_t now_ms)
 {
-	size_t busy = 0;
+	size_t left = 0;
 
 	pthread_mutex_lock(&http->lock);
 	for (struct client *c = http->clients; c != NULL; c = c->next) {
 		enum client_turn turn = c->turn;
 		bool leaving = http->draining && c->tls.session != NULL;
 
-		if (turn != TURN_CLIENT && c->tls.session != NULL)
-			busy++;
-		if (is_overdue(c, turn, now_ms, http->idle_ms) || (leaving && turn == TURN_CLIENT))
+		left += c->tls.session != NULL;
+		if (is_overdue(c, turn, now_ms, http->idle_ms))
 			shutdown(c->fd, SHUT_RDWR);
+		else if (leaving && turn == TURN_CLIENT)
+			shutdown(c->fd, SHUT_RD); /* what has come is still answered */
 	}
 	pthread_mutex_unlock(&http->lock);
-	return busy;
+	return left;
 }
 
 /* ---- the keeper ---- */

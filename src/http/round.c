@@ -16,7 +16,6 @@
 
 enum {
 	PIECES_MOST = 256,
-	PIECE_MOST = 8192,  /* longer ones are not held: their socket may take a part only */
 	ROOM = 512 * 1024,
 };
 
@@ -79,6 +78,16 @@ void round_moves(struct round *r)
 	r->moved = true;
 }
 
+void round_closes(struct round *r, int fd)
+{
+	size_t i = 0;
+
+	while (i < r->count && r->pieces[i].fd != fd)
+		i++;
+	if (i < r->count)
+		release(r);
+}
+
 bool round_end(struct round *r)
 {
 	bool moved = r->moved;
@@ -92,7 +101,7 @@ bool round_end(struct round *r)
 ssize_t round_send(struct round *r, const struct leave *leave, const void *bytes, size_t size)
 {
 	r->moved = true;
-	if (audit_has_kept(r->kept) && !leave->straight && size <= PIECE_MOST && r->count < PIECES_MOST && r->size + size <= ROOM) {
+	if (audit_has_kept(r->kept) && !leave->large && size <= PIECE_MOST && r->count < PIECES_MOST && r->size + size <= ROOM) {
 		memcpy(r->bytes + r->size, bytes, size);
 		r->pieces[r->count].at = r->size;
 		r->pieces[r->count].size = size;

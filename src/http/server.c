@@ -111,9 +111,6 @@ static void head_known(struct request *q, const char *url, const char *method, c
 	MHD_get_connection_values_n(q->connection, MHD_HEADER_KIND, take_header, &q->head);
 	if (exact && url != method + strlen(method) + 1 && q->head.fault == NULL)
 		q->head.fault = "more than one blank in the request line";
-	/* Where the library may close the connection behind the answer, the answer must not be held back. */
-	q->client->tls.leave.straight = q->client->tls.leave.straight || strcmp(version, MHD_HTTP_VERSION_1_1) != 0 ||
-	    MHD_lookup_connection_value(q->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONNECTION) != NULL;
 	request_head(q, method, version, exact ? method + size : NULL, size);
 	q->step = STEP_BODY;
 }
@@ -122,11 +119,11 @@ static enum MHD_Result answer(struct request *q)
 {
 	if (q->http->draining)
 		q->reply.close = true;
-	if (q->reply.close)
-		q->client->tls.leave.straight = true;
 	/* The library corks a socket for a head and its body, and leaves it so. */
 	if (q->reply.size > 0)
 		q->client->tls.leave.corked = true;
+	q->client->tls.deaf = false;
+	q->client->tls.leave.large = q->reply.size > PIECE_MOST;
 	metrics_request(q->http->metrics, q->row, q->reply.status);
 	q->step = STEP_DONE;
 	return reply_send(q) ? MHD_YES : MHD_NO;
@@ -159,6 +156,8 @@ static enum MHD_Result run(struct request *q)
 		if (!(q->row->flags & WAITS))
 			request_run(q);
 		if (q->reply.status == 0) {
+			/* The library reads when it resumes, and whoever has nothing more to say would lose his answer. */
+			q->client->tls.deaf = true;
 			MHD_suspend_connection(q->connection);
 			if (work_put(q->http->work, q))
 				return MHD_YES;
@@ -244,8 +243,9 @@ static bool read_place(const char *listen, int port, union place *out, unsigned 
 	return true;
 }
 
+/* A missing Host is ours to refuse: the library's own refusal of what it does not like in a head has its head twice. */
 #define SHARED_OPTIONS(door)                                                                                     \
-	MHD_OPTION_EXTERNAL_LOGGER, library_says, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1,                         \
+	MHD_OPTION_EXTERNAL_LOGGER, library_says, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 0,                         \
 	MHD_OPTION_URI_LOG_CALLBACK, target_known, (door)->http, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped,    \
 	NULL, MHD_OPTION_NOTIFY_CONNECTION, connection_changes, (door), MHD_OPTION_NOTIFY_COMPLETED,             \
 	request_completed, NULL, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((door)->http->idle_ms / 1000)
@@ -417,8 +417,9 @@ struct err http_check(struct arena *a, const struct http_settings *s)
 		return FAIL(ERR_INVALID, arena_printf(a, "documents.folder: files without a name cannot be made in %.200s",
 		    s->documents_folder));
 	TRY(policy_read(a, s, &p));
+	bool expired = keys_expire(p->keys) <= clock_now();
 	policy_drop(p);
-	return SUCCESS;
+	return expired ? FAIL(ERR_INVALID, arena_printf(a, "%s: a certificate in it has expired", s->certificate)) : SUCCESS;
 }
 
 /* jansson frees what it has parsed as it is: passwords too, and the copies that its scanner made of them. */

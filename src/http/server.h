@@ -59,7 +59,7 @@ struct client *client_open(struct http *, const struct sockaddr *, int fd, gnutl
 void client_close(struct client *);
 /* Takes up a new policy, if there is one; called at the beginning of each request. */
 void client_refresh(struct client *);
-/* Closes what is overdue, and while draining what has no request under way. Returns how many have one. */
+/* Closes what is overdue, and while draining what has no request under way. Returns how many callers' are left. */
 size_t client_reap(struct http *, int64_t now_ms);
 struct err client_keeper_open(struct http *);
 void client_keeper_close(struct http *);

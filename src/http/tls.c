@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <gnutls/x509.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -31,8 +33,9 @@ struct tickets {
 
 /* ---- reading ---- */
 
-#define wrong(a, file, what, rc) \
-	FAIL(ERR_INVALID, arena_printf((a), "%s: %s: %s", (file), (what), gnutls_strerror(rc)))
+#define wrong(a, file, what, rc)                                                     \
+	FAIL(ERR_INVALID, arena_printf((a), "%s: %s: %s", (file), (what),            \
+	    (rc) == GNUTLS_E_FILE_ERROR ? strerror(errno) : gnutls_strerror(rc)))
 
 static int64_t first_end(const gnutls_datum_t *pem)
 {
@@ -143,7 +146,7 @@ struct err keys_read(
 	return e;
 }
 
-struct keys *keys_hold(struct keys *k)
+static struct keys *keys_hold(struct keys *k)
 {
 	k->holders++;
 	return k;
@@ -165,11 +168,6 @@ void keys_drop(struct keys *k)
 int64_t keys_expire(const struct keys *k)
 {
 	return k->expires;
-}
-
-bool keys_ask_clients(const struct keys *k)
-{
-	return k->clients != NULL;
 }
 
 /* ---- tickets ---- */
@@ -197,10 +195,17 @@ void tickets_close(struct tickets *t)
 
 /* ---- connections ---- */
 
+static void moves(const struct tls *t)
+{
+	if (t->round != NULL)
+		round_moves(t->round);
+}
+
 static ssize_t from_pulled(struct tls *t, void *into, size_t size)
 {
 	size_t n = t->to - t->from < size ? t->to - t->from : size;
 
+	moves(t); /* there may be many records in it, and the library takes one in each turn */
 	memcpy(into, t->pulled + t->from, n);
 	t->from += (unsigned)n;
 	return (ssize_t)n;
@@ -211,8 +216,8 @@ static ssize_t received(struct tls *t, void *into, size_t size)
 {
 	ssize_t n = recv(t->leave.fd, into, size, 0);
 
-	if (t->round != NULL && (n >= 0 || (errno != EAGAIN && errno != EINTR)))
-		round_moves(t->round);
+	if (n >= 0 || (errno != EAGAIN && errno != EINTR))
+		moves(t);
 	return n;
 }
 
@@ -222,13 +227,15 @@ static ssize_t pull(gnutls_transport_ptr_t self, void *into, size_t size)
 {
 	struct tls *t = self;
 
+	if (t->deaf) {
+		errno = EINTR; /* and not EAGAIN: the library goes on calling the connection readable */
+		return -1;
+	}
 	if (t->from < t->to)
 		return from_pulled(t, into, size);
 	if (size >= sizeof t->pulled)
 		return received(t, into, size);
 	ssize_t n = received(t, t->pulled, sizeof t->pulled);
-	if (n == 0)
-		t->leave.straight = true; /* the client has no more to say: the library will close behind the answer */
 	if (n <= 0)
 		return n;
 	t->from = 0;
@@ -254,6 +261,10 @@ static ssize_t push(gnutls_transport_ptr_t self, const void *bytes, size_t size)
 void tls_begin(struct tls *t, gnutls_session_t session, int fd, struct keys *keys, struct tickets *tickets,
     struct round *round)
 {
+	static const int on = 1;
+
+	/* A flight of the handshake is several writes, which must not wait for each other's acknowledgement. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	t->session = session;
 	t->leave.fd = fd;
 	t->keys = keys_hold(keys);

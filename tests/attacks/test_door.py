@@ -1,10 +1,13 @@
 """Attack classes 26–35: sizes, spoofed headers, addresses, agents, paths, smuggling, log injection. The number in a test's
 name is the class's."""
+import contextlib
 import json
 import os
 import re
+import signal
 import socket
 import ssl
+import subprocess
 import time
 
 import pytest
@@ -239,3 +242,103 @@ def test_who_stops_in_his_handshake_keeps_no_processor_busy(gateway, part):
         busy, begun = cpu_seconds(gateway.process), time.monotonic()
         time.sleep(0.8)
         assert cpu_seconds(gateway.process) - busy < (time.monotonic() - begun) / 5
+
+
+def spoken(gateway):
+    """A connection whose TLS records are made by hand: its socket, and its session with what is said and heard."""
+    said, heard = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = ssl.create_default_context(cafile=gateway.ca).wrap_bio(heard, said, server_hostname="localhost")
+    s = socket.create_connection(("127.0.0.1", gateway.port), timeout=10)
+    while True:
+        try:
+            tls.do_handshake()
+            s.sendall(said.read())
+            return s, tls, said, heard
+        except ssl.SSLWantReadError:
+            s.sendall(said.read())
+            heard.write(s.recv(65536))
+
+
+def hear(s, tls, heard):
+    """What is answered next."""
+    while True:
+        try:
+            return tls.read(65536)
+        except ssl.SSLWantReadError:
+            heard.write(s.recv(65536))
+
+
+def test_a_head_in_tiny_records_is_read_at_once(gateway):
+    """Many records come with one read of the socket; the turns that follow find them without it."""
+    s, tls, said, heard = spoken(gateway)
+    for byte in b"GET /v1/help HTTP/1.1\r\nHost: localhost\r\n\r\n":
+        tls.write(bytes([byte]))
+    begun = time.monotonic()
+    s.sendall(said.read())
+    assert status_of(hear(s, tls, heard))[0] == 200
+    assert time.monotonic() - begun < 0.5
+    s.close()
+
+
+def test_what_follows_a_request_does_not_take_its_answer(gateway, chen):
+    """The connection is closed in the turn that the decision was made in."""
+    asked = "".join(f"{name}: {value}\r\n" for name, value in FORWARD.items())
+    request_ = f"GET /auth/nginx HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {chen.token}\r\n{asked}\r\n"
+    assert status_of(raw(gateway.port, gateway.ca, request_.encode() + b"NONSENSE\r\n\r\n")) == (200, 1)
+
+
+@pytest.mark.parametrize("notice", [False, True])
+def test_who_has_said_all_gets_his_answer(gateway, notice):
+    """He closes his half behind the request, with or without a word of TLS, and the answer takes its time."""
+    s, tls, said, heard = spoken(gateway)
+    body = b'{"username":"nobody.of.that.name","password":"a wrong passphrase"}'
+    tls.write(b"POST /v1/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+              b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    if notice:
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.unwrap()
+    s.sendall(said.read())
+    s.shutdown(socket.SHUT_WR)
+    got = b""
+    while piece := s.recv(65536):
+        heard.write(piece)
+    with contextlib.suppress(ssl.SSLError):
+        while piece := tls.read(65536):
+            got += piece
+    assert status_of(got) == (401, 1)
+    s.close()
+
+
+def test_a_handshake_waits_for_no_acknowledgement(gateway):
+    """A flight is several small writes: with Nagle's algorithm the client's delayed acknowledgement costs 40 ms."""
+    def one():
+        begun = time.monotonic()
+        spoken(gateway)[0].close()
+        return time.monotonic() - begun
+    assert min(one() for _ in range(10)) < 0.02
+
+
+def test_a_handshake_takes_one_round_trip(gateway):
+    """OpenSSL, and with it nginx, guesses X25519; a server that prefers another group makes it say hello again."""
+    said = subprocess.run(["openssl", "s_client", "-msg", "-connect", f"127.0.0.1:{gateway.port}", "-CAfile", gateway.ca],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20).stdout
+    assert said.count("ClientHello") == 1 and said.count("ServerHello") == 1
+
+
+def test_what_has_come_before_the_end_is_answered(world):
+    """The gateway is told to end while requests lie unread in its sockets."""
+    with Gateway(world) as g:
+        clients = [g.signed_in("chen") for _ in range(12)]
+        g.process.send_signal(signal.SIGSTOP)
+        for api in clients:
+            api.connection.request("GET", RECORD, headers={"Authorization": "Bearer " + api.token})
+        g.process.send_signal(signal.SIGTERM)
+        g.process.send_signal(signal.SIGCONT)
+        for api in clients:
+            assert api.connection.getresponse().status == 200
+
+
+def test_a_request_without_host_is_answered_once(gateway):
+    """libmicrohttpd's own refusal has its head twice."""
+    got = raw(gateway.port, gateway.ca, b"GET /v1/help HTTP/1.1\r\n\r\n")
+    assert status_of(got) == (400, 1) and json.loads(got.partition(b"\r\n\r\n")[2])["reason"] == "malformed_request"

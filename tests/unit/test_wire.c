@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "door_house.h"
+#include "http/round.h"
 
 /* ---- framing ---- */
 
@@ -436,6 +437,42 @@ static void operators_see_health_and_numbers(void **unused)
 	assert_int_equal(ask_operations("/health/../metrics"), 400);
 }
 
+/* ---- rounds ---- */
+
+static void fill(int fd)
+{
+	static const char bytes[512];
+
+	while (send(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0)
+		;
+}
+
+static void the_end_of_a_large_answer_waits_for_its_reader(void **unused)
+{
+	const struct audit_record decided = { .class = AUDIT_DECISION, .outcome = "permit" };
+	struct round *r = round_open(w.audit);
+	struct leave leave = { .large = true };
+	int ends[2];
+	char byte;
+
+	(void)unused;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+	leave.fd = ends[0];
+	round_enter(r);
+	fill(ends[0]);
+	assert_int_equal(audit_write(w.audit, &decided).code, OK);
+	assert_int_equal(round_send(r, &leave, "end", 3), -1);
+	assert_int_equal(errno, EAGAIN);
+	round_end(r);
+	assert_int_equal(recv(ends[1], &byte, 1, MSG_DONTWAIT), 1);
+	assert_int_equal(recv(ends[0], &byte, 1, MSG_DONTWAIT), -1); /* not shut down */
+	assert_int_equal(errno, EAGAIN);
+	audit_keep(NULL);
+	round_close(r);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static void draining_ends_what_idles_and_refuses_what_is_new(void **unused)
 {
 	const char *text = request("GET", "/v1/nothing", "", NULL);
@@ -474,6 +511,7 @@ int main(void)
 		cmocka_unit_test(who_drips_is_cut_off_and_others_are_served),
 		cmocka_unit_test(who_comes_when_too_many_wait_is_told_so),
 		cmocka_unit_test(operators_see_health_and_numbers),
+		cmocka_unit_test(the_end_of_a_large_answer_waits_for_its_reader),
 		cmocka_unit_test(draining_ends_what_idles_and_refuses_what_is_new),
 	};
 
