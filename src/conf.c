@@ -1,6 +1,7 @@
 /* The table of settings, and reading a file against it: libconfig parses, the table decides what may stand there. */
 #include "conf.h"
 
+#include <errno.h>
 #include <libconfig.h>
 #include <limits.h>
 #include <stdint.h>
@@ -408,11 +409,12 @@ struct err conf_read(struct arena *a, const char *file, struct conf *out)
 	config_init(&config);
 	config_set_include_dir(&config, r.folder);
 	struct err e = SUCCESS;
+	errno = 0;
 	if (config_read_file(&config, file) != CONFIG_TRUE) {
 		const char *at = config_error_file(&config) != NULL ? config_error_file(&config) : file;
 
 		e = config_error_type(&config) == CONFIG_ERR_FILE_IO
-		    ? FAIL(ERR_INVALID, arena_printf(a, "%s: cannot be read", file))
+		    ? FAIL(ERR_INVALID, arena_printf(a, "%s: %s", file, strerror(errno != 0 ? errno : EISDIR)))
 		    : FAIL(ERR_INVALID, arena_printf(a, "%s:%d: %s", at, config_error_line(&config), config_error_text(&config)));
 	} else {
 		e = walk(&r, config_root_setting(&config), "");

@@ -1,5 +1,6 @@
 /* scfgated: options, signals, and starting and stopping the floors in order. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,10 +17,11 @@
 #include "base/banned.h"
 
 #define USAGE                                                                                                      \
-	"usage: scfgated [-c file] [-d | -n | -t | -V]\n"                                                           \
+	"usage: scfgated [-c file] [-d | -h | -n | -t | -V]\n"                                                           \
 	"  -c file   configuration (default " SCF_SYSCONFDIR "/scfgate.conf)\n"                                     \
 	"  -d        stay in the foreground\n"                                                                      \
-	"  -n        check configuration, keys and certificates, and exit\n"                                        \
+	"  -h        print this\n"                                                                                  \
+	"  -n        check configuration, keys, certificates, forms and texts, and exit\n"                          \
 	"  -t        as -n, and bind to the directory and check schema, rights, indexes and overlays\n"              \
 	"  -V        print the version\n"                                                                           \
 	"  --print-settings   print the table of settings: name kind default min max reload|restart\n"
@@ -136,11 +138,16 @@ static void limit_ourselves(void)
 		log_event(LOG_WARNING, "start.root", "advice=\"run as an unprivileged user\"");
 }
 
-/* The parent stays until the child has started or failed, and leaves with its result. */
+static enum exit_code exit_of(struct err e)
+{
+	return e.code == OK ? EXIT_FINE : e.code == ERR_UNAVAILABLE ? EXIT_UNKNOWN : EXIT_NO;
+}
+
+/* The parent stays until the child has started or failed, and leaves with its result. Returns where the child tells it. */
 static int leave_foreground(void)
 {
 	int ends[2];
-	char ready = 0;
+	char result = 0;
 
 	if (pipe(ends) != 0)
 		return -1;
@@ -149,12 +156,28 @@ static int leave_foreground(void)
 		return -1;
 	if (child > 0) {
 		close(ends[1]);
-		ssize_t n = read(ends[0], &ready, 1);
-		_exit(n == 1 && ready == 1 ? EXIT_FINE : EXIT_UNKNOWN);
+		ssize_t n = read(ends[0], &result, 1);
+		_exit(n == 1 ? result : EXIT_UNKNOWN);
 	}
 	close(ends[0]);
 	setsid();
+	/* Whoever reads what the parent prints need not wait for our end. The log goes on to the standard error. */
+	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (nothing >= 0) {
+		dup2(nothing, STDIN_FILENO);
+		dup2(nothing, STDOUT_FILENO);
+		close(nothing);
+	}
 	return ends[1];
+}
+
+static void tell_parent(int started, enum exit_code result)
+{
+	if (started < 0)
+		return;
+	if (write(started, &(char){ (char)result }, 1) != 1)
+		log_event(LOG_WARNING, "start.parent_gone", "errno=%d", errno);
+	close(started);
 }
 
 static int serve(struct house *h, const char *file, bool foreground)
@@ -177,15 +200,12 @@ static int serve(struct house *h, const char *file, bool foreground)
 	struct err e = house_open(h);
 	if (e.code != OK) {
 		log_event(LOG_ERROR, "start.failed", "error=\"%s\"", e.what);
-		return EXIT_NO;
+		tell_parent(started, exit_of(e));
+		return exit_of(e);
 	}
 	log_event(LOG_INFO, "start.done", "version=%s https=%d operations=%d pid=%d", PACKAGE_VERSION, http_port(h->http),
 	    http_operations_port(h->http), (int)getpid());
-	if (started >= 0) {
-		if (write(started, "\1", 1) != 1)
-			log_event(LOG_WARNING, "start.parent_gone", "errno=%d", errno);
-		close(started);
-	}
+	tell_parent(started, EXIT_FINE);
 	for (;;) {
 		int got = sigwaitinfo(&set, NULL);
 
@@ -221,7 +241,7 @@ static int check(struct house *h, const char *file, bool with_directory)
 	}
 	if (e.code != OK) {
 		fprintf(stderr, "%s: %s\n", file, e.what);
-		return e.code == ERR_UNAVAILABLE ? EXIT_UNKNOWN : EXIT_NO;
+		return exit_of(e);
 	}
 	printf("%s: %s\n", file, with_directory ? "configuration and directory are fine" : "configuration is fine");
 	return EXIT_FINE;
@@ -229,15 +249,20 @@ static int check(struct house *h, const char *file, bool with_directory)
 
 int main(int argc, char **argv)
 {
-	static const struct option longs[] = { { "print-settings", no_argument, NULL, 'S' }, { NULL, 0, NULL, 0 } };
+	static const struct option longs[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "print-settings", no_argument, NULL, 'S' },
+		{ NULL, 0, NULL, 0 },
+	};
 	const char *file = SCF_SYSCONFDIR "/scfgate.conf";
 	bool foreground = false, only_check = false, with_directory = false;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "c:dntV", longs, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "c:dhntV", longs, NULL)) != -1) {
 		switch (option) {
 		case 'c': file = optarg; break;
 		case 'd': foreground = true; break;
+		case 'h': fputs(USAGE, stdout); return EXIT_FINE;
 		case 'n': only_check = true; break;
 		case 't': only_check = with_directory = true; break;
 		case 'V': puts("scfgated " PACKAGE_VERSION); return EXIT_FINE;

@@ -215,7 +215,7 @@ static struct err read_password(struct arena *a, const char *file, char out[PASS
 	FILE *f = fopen(file, "re");
 
 	if (f == NULL)
-		return FAIL(ERR_INVALID, arena_printf(a, "%s: cannot be read", file));
+		return FAIL(ERR_INVALID, arena_printf(a, "%s: %s", file, strerror(errno)));
 	setvbuf(f, NULL, _IONBF, 0); /* no second copy */
 	bool fine = fgets(out, PASSWORD_MOST, f) != NULL;
 	fclose(f);

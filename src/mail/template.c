@@ -3,6 +3,7 @@
 #include "mail/template.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,7 +98,7 @@ static struct err read_file(struct arena *a, const char *file, char **out)
 	char *text = arena_alloc(a, FILE_MOST + 1);
 
 	if (f == NULL)
-		return FAIL(ERR_INVALID, arena_printf(a, "%s: cannot be read", file));
+		return FAIL(ERR_INVALID, arena_printf(a, "%s: %s", file, strerror(errno)));
 	size_t size = fread(text, 1, FILE_MOST + 1, f);
 	bool failed = ferror(f) != 0;
 	fclose(f);
@@ -130,7 +131,7 @@ static struct err check_folder(struct arena *a, const char *folder)
 	const char *unknown = NULL;
 
 	if (d == NULL)
-		return FAIL(ERR_INVALID, arena_printf(a, "%s: cannot be read", folder));
+		return FAIL(ERR_INVALID, arena_printf(a, "%s: %s", folder, strerror(errno)));
 	while (unknown == NULL && (entry = readdir(d)) != NULL) {
 		const char *dot = strrchr(entry->d_name, '.');
 		bool known = dot == NULL || strcmp(dot, ".txt") != 0;

@@ -13,7 +13,7 @@ import warnings
 import ldap
 import pytest
 
-from driver import Driver, entry, named, stop_now
+from driver import Driver, entry, named
 from race import SANITIZED
 from world import SAMPLE_PASSWORD, SUFFIX, World, make_certificates, run
 
@@ -478,7 +478,7 @@ def test_a_stopped_server_bounds_every_call(world, address):
         assert d.outcome("chen") == "right"
         assert d.ask("revision")[0] == "ok"
         d.follow()
-        stop_now(world)
+        world.sigstop()
         try:
             for question in (("revision",), ("bind", "chen", SAMPLE_PASSWORD.encode().hex()),
                              ("read", "-", "person", "-", "chen"), ("add-session", "7" * 64, "chen"), ("revision",)):

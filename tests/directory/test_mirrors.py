@@ -6,7 +6,8 @@ import time
 import ldap
 import pytest
 
-from driver import Driver, entry, named, stop_now
+from driver import Driver, entry, named
+from race import until
 from world import SUFFIX, Slapd, World, make_certificates, run
 
 DATABASE = "olcDatabase={2}mdb,cn=config"
@@ -64,13 +65,6 @@ def driver_on(mirrors):
     return Driver(one, one.ldaps, two.ldaps, connect_timeout_ms=500, operation_timeout_ms=1000)
 
 
-def until(question, seconds=5):
-    end = time.monotonic() + seconds
-    while not question():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.02)
-
-
 def state_of(driver, name):
     """As the stream has told it last."""
     return [e[5] for e in driver.events if entry("organization", name)(e)][-1]
@@ -103,7 +97,7 @@ def test_the_second_takes_over_from_one_that_hangs(mirrors):
     with driver_on(mirrors) as d:
         d.follow()
         assert d.ask("revision")[0] == "ok"
-        stop_now(one)
+        one.sigstop()
         try:
             began = time.monotonic()
             until(lambda: d.ask("revision")[0] == "ok", 2)  # the heartbeat finds out

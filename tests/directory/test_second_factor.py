@@ -124,13 +124,13 @@ def test_new_recovery_codes_replace_the_old(world, gateway):
 
 
 def test_a_factor_is_given_up_with_recent_authentication_only(world):
-    with Gateway(world, {**QUICK, "session.recent_seconds": 2}) as g:
+    with Gateway(world, {**QUICK, "session.recent_seconds": 4}) as g:
         api, secret, _ = enrolled(g, "ito")
         assert api.delete("/v1/me/totp").reason == "reauthentication_required"
         assert api.post("/v1/reauthenticate", {"password": PASSWORD}).status == 401
         answer = api.post("/v1/reauthenticate", {"password": PASSWORD, "otp": next_code(world, "ito", secret)})
         api.token = answer.json["token"]
-        time.sleep(2.1)
+        time.sleep(5.1)
         assert api.delete("/v1/me/totp").reason == "reauthentication_required"
         assert api.get("/v1/me/totp").json["enrolled"] is True
         answer = api.post("/v1/reauthenticate", {"password": PASSWORD, "otp": next_code(world, "ito", secret)})
@@ -143,6 +143,31 @@ def test_a_factor_is_given_up_with_recent_authentication_only(world):
         assert g.api().login("ito").status == 200
         entry = world.admin().search_s(world.person("ito"), ldap.SCOPE_BASE, attrlist=["*", "+"])[0][1]
         assert not [a for a in entry if a.startswith("oath") or a == "scfRecoveryDigest"]
+
+
+def test_the_audit_log_tells_what_came_of_a_change_of_the_factor(world):
+    with Gateway(world, {**QUICK, "directory.operation_timeout_ms": 300, "directory.connect_timeout_ms": 300,
+                         "replica.max_staleness_ms": 20000}) as g:
+        def outcomes(event):
+            return [line["outcome"] for line in g.audit_lines() if line.get("event") == event and line["resource"] == "proc1"]
+
+        api, secret, codes = enrolled(g, "proc1")
+        assert outcomes("second_factor.enrol") == outcomes("second_factor.add") == ["permit", "ok"]
+        forget_step(world, "proc1")
+        assert api.login("proc1", otp=codes[0]).status == 200
+        assert outcomes("second_factor.recovery_used") == ["permit", "ok"]
+        world.sigstop()
+        try:
+            assert api.delete("/v1/me/totp").status == 503
+        finally:
+            world.sigcont()
+        assert outcomes("second_factor.remove") == ["permit", "failed"]
+        g.wait_ready()
+        end = time.monotonic() + 10
+        while (status := api.delete("/v1/me/totp").status) == 503 and time.monotonic() < end:
+            time.sleep(0.05)
+        assert status in (204, 404), "404: the directory did it after all"
+        assert api.post("/v1/me/totp/recovery-codes").status == 404 and outcomes("second_factor.recovery_codes") == []
 
 
 @pytest.mark.parametrize("body", [None, {}, {"code": 123456}, {"code": ""}, {"code": "123456", "more": 1}])

@@ -2,6 +2,7 @@
 serves. Its access rules are in test_acl.py."""
 
 import re
+import shutil
 import subprocess
 import time
 
@@ -13,7 +14,7 @@ from ldap.extop import ExtendedRequest
 from ldap.ldapobject import SimpleLDAPObject
 from ldap.syncrepl import SyncreplConsumer
 
-from world import PORTAL_SECRET, SAMPLE_PASSWORD, SUFFIX, World, hashed
+from world import LDIF, PORTAL_SECRET, SAMPLE_PASSWORD, SUFFIX, World, hashed
 
 
 def refused(call, *arguments, **named):
@@ -274,12 +275,42 @@ def test_a_read_only_copy_follows_and_is_held_to_the_same_rule(world, tmp_path):
 
 # ---- the harness itself ----
 
+def arrived(copy, uid):
+    try:
+        return bool(copy.bind(uid))
+    except ldap.INVALID_CREDENTIALS:
+        return False
+
+
+def test_a_directory_and_a_copy_live_in_folders_with_blanks_in_their_names(tmp_path, monkeypatch):
+    monkeypatch.setattr("world.LDIF", shutil.copytree(LDIF, tmp_path / "the ldif files"))
+    with World(folder=tmp_path / "my world", nppes=False) as w:
+        w.restart().bind("chen")
+        copy = w.replica(tmp_path / "a copy")
+        try:
+            end = time.monotonic() + 10
+            while not arrived(copy, "chen"):
+                assert time.monotonic() < end
+                time.sleep(0.02)
+        finally:
+            copy.stop()
+
+
+def test_a_folder_too_deep_for_a_socket_is_named_at_once(tmp_path):
+    deep = tmp_path / ("deep" * 30)
+    with pytest.raises(RuntimeError, match="107 bytes"):
+        World(folder=deep, nppes=False)
+    assert not (deep / "main").exists()
+
+
 def test_a_stopped_server_goes_on_and_a_killed_one_comes_back_with_everything(world):
     world.sigstop()
-    handle = world.connect()
-    handle.set_option(ldap.OPT_TIMEOUT, 0.3)
-    assert refused(handle.sasl_non_interactive_bind_s, "EXTERNAL") in ("TIMEOUT", "SERVER_DOWN")
-    world.sigcont()
+    try:
+        handle = world.connect()
+        handle.set_option(ldap.OPT_TIMEOUT, 0.3)
+        assert refused(handle.sasl_non_interactive_bind_s, "EXTERNAL") in ("TIMEOUT", "SERVER_DOWN")
+    finally:
+        world.sigcont()
     world.set_values(world.person("chen"), "mail", "killed@lakeside.example")
     where = world.ldaps
     world.kill9()

@@ -100,12 +100,3 @@ def entry(kind, name):
 
 def named(*words):
     return lambda e: e[:len(words)] == list(words)
-
-
-def stop_now(server):
-    """Returns when no thread of the server runs any more: the signal alone lets them finish what they are at."""
-    server.sigstop()
-    tasks = pathlib.Path(f"/proc/{server.pid}/task")
-    end = time.monotonic() + 5
-    while not all(" T " in (task / "stat").read_text() for task in tasks.iterdir()):
-        assert time.monotonic() < end

@@ -1,4 +1,5 @@
 """Does the time of an answer tell what the answer does not?"""
+import random
 import statistics
 import time
 
@@ -19,13 +20,13 @@ def rank_p(a, b):
 
 
 def times_of(arms):
-    """Calls every arm(n) in turn, so that what the machine does meanwhile hits all of them: {name: seconds of each}. What is
-    answered is for the arm to look at."""
-    times = {name: [] for name in arms}
+    """Calls every arm(n) by turns, in an order of chance, so that what the machine does meanwhile, and whatever it does every
+    second time, hits all of them: {name: seconds of each}. What is answered is for the arm to look at."""
+    times, chance = {name: [] for name in arms}, random.Random(1)
     for n in range(WARM + SAMPLES):
-        for name, arm in arms.items():
+        for name in chance.sample(list(arms), len(arms)):
             begun = time.perf_counter()
-            arm(n)
+            arms[name](n)
             if n >= WARM:
                 times[name].append(time.perf_counter() - begun)
     return times

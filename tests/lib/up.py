@@ -25,10 +25,11 @@ def pid_file(state):
 def end(file, name):
     try:
         pid = int(file.read_text())
-        if name in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
+        command = pathlib.Path(f"/proc/{pid}/cmdline")  # empty, or gone, when it has ended
+        if name in command.read_bytes():
             os.kill(pid, signal.SIGTERM)
             until = time.monotonic() + 20
-            while pathlib.Path(f"/proc/{pid}").exists() and time.monotonic() < until:
+            while name in command.read_bytes() and time.monotonic() < until:
                 time.sleep(0.02)
     except (OSError, ValueError):
         pass
@@ -116,4 +117,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (RuntimeError, OSError) as error:
+        sys.exit(f"./dev up: {error}")

@@ -134,8 +134,11 @@ class Slapd:
         self.ca_file = self.tls / "ca.pem"
         self.gateway_dn = f"cn=gateway,ou=services,{suffix}"
         self.gateway_password_file = self.folder / "gateway.password"
-        # A Unix socket's name has at most 107 bytes; the folder keeps others away from the socket, which is 0777.
-        self.ldapi = "ldapi://" + urllib.parse.quote(str(self.folder / "run" / "ldapi"), safe="")
+        # The folder keeps others away from the socket, which is 0777.
+        socket_file = str(self.folder / "run" / "ldapi")
+        if len(os.fsencode(socket_file)) > 107:
+            raise RuntimeError(f"{socket_file}: the name of a socket has at most 107 bytes; choose a folder that is less deep")
+        self.ldapi = "ldapi://" + urllib.parse.quote(socket_file, safe="")
         self.ports = self.folder / "ports"  # written last, when the database is whole
         self.is_new = not self.ports.exists()
         if self.is_new:
@@ -153,7 +156,7 @@ class Slapd:
         for part in ("", "run", "database", "database/data", "database/log", "config"):
             (self.folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
         values = {
-            "LDIF": LDIF, "DATABASE": self.folder / "database", "RUN": self.folder / "run",
+            "LDIF": urllib.parse.quote(str(LDIF)), "DATABASE": self.folder / "database", "RUN": self.folder / "run",
             "SUFFIX": self.suffix, "DC": self.suffix.split(",")[0].split("=")[1], "PASSWORD_HASH": scheme,
             "ADMIN_UID": os.getuid(), "ADMIN_GID": os.getgid(),
             "GATEWAY_LISTENER": "^ldapi://" if gateways == "ldapi" else "^ldap",
@@ -233,7 +236,12 @@ class Slapd:
             self.process = self.pid = None
 
     def sigstop(self):
+        """Returns when none of its threads runs any more: the signal alone lets them finish what they are at."""
         self.process.send_signal(signal.SIGSTOP)
+        tasks, end = pathlib.Path(f"/proc/{self.pid}/task"), time.monotonic() + 10
+        while not all(" T " in (task / "stat").read_text() for task in tasks.iterdir()):
+            assert time.monotonic() < end, "slapd does not stop"
+            time.sleep(0.001)
 
     def sigcont(self):
         self.process.send_signal(signal.SIGCONT)

@@ -122,7 +122,7 @@ static void a_file_that_is_not_there_is_named(void **state)
 	struct err e = conf_read(a, "/nonexistent/scfgate.conf", &c);
 
 	assert_int_equal(e.code, ERR_INVALID);
-	assert_string_equal(e.what, "/nonexistent/scfgate.conf: cannot be read");
+	assert_string_equal(e.what, "/nonexistent/scfgate.conf: No such file or directory");
 	arena_close(a);
 }
 
