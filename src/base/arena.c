@@ -15,6 +15,7 @@
 #define BLOCK ((size_t)16 * 1024)
 #endif
 #define ALIGNMENT 16
+#define FIRST ((size_t)16) /* things in a list that grows; a power of two */
 
 struct block {
 	struct block *before;
@@ -101,6 +102,16 @@ void *arena_alloc(struct arena *a, size_t size)
 	unsigned char *place = b->bytes + b->used;
 	b->used += whole;
 	return memset(place, 0, size);
+}
+
+void *arena_more(struct arena *a, void *list, size_t count, size_t size)
+{
+	if (count != 0 && (count < FIRST || (count & (count - 1)) != 0))
+		return list;
+	if (count > SIZE_MAX / 4 / size)
+		or_die(NULL);
+	void *more = arena_alloc(a, (count == 0 ? FIRST : 2 * count) * size);
+	return count == 0 ? more : memcpy(more, list, count * size);
 }
 
 char *arena_copy(struct arena *a, const char *text, size_t size)

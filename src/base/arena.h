@@ -17,6 +17,10 @@ void arena_reset(struct arena *);
 [[gnu::returns_nonnull]] char *arena_strdup(struct arena *, const char *text);
 [[gnu::returns_nonnull, gnu::format(printf, 2, 3)]] char *arena_printf(struct arena *, const char *format, ...);
 
+/* Room for one more, zeroed, behind count things of that size. The list begins as NULL, and grows by this alone: what is
+ * gathered from a world that goes on changing cannot be counted before. */
+[[gnu::returns_nonnull]] void *arena_more(struct arena *, void *list, size_t count, size_t size);
+
 /* malloc and friends for what outlives a request: they end the process instead of returning NULL. */
 [[gnu::malloc, gnu::returns_nonnull]] void *must_alloc(size_t size); /* zeroed */
 [[gnu::returns_nonnull]] void *must_realloc(void *, size_t size);

@@ -39,17 +39,18 @@ struct err json_read_object(struct arena *a, const char *bytes, size_t size, jso
 
 	*out = NULL;
 	if (size == 0)
-		return FAIL(ERR_INVALID, "the body is empty; a JSON object is needed");
+		return FAIL(ERR_INVALID, "is empty; a JSON object is needed");
 	if (!text_is_utf8(bytes, size))
-		return FAIL(ERR_INVALID, "the body is not UTF-8");
+		return FAIL(ERR_INVALID, "is not UTF-8");
 	if (too_deep(bytes, size))
-		return FAIL(ERR_INVALID, "the JSON is nested more than 32 levels deep");
+		return FAIL(ERR_INVALID, "is nested more than 32 levels deep");
 	json_t *json = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, &error);
 	if (json == NULL)
-		return FAIL(ERR_INVALID, arena_printf(a, "not JSON: line %d column %d: %s", error.line, error.column, error.text));
+		return FAIL(ERR_INVALID,
+		    arena_printf(a, "is not JSON: line %d column %d: %s", error.line, error.column, error.text));
 	if (!json_is_object(json)) {
 		json_decref(json);
-		return FAIL(ERR_INVALID, "the body must be a JSON object");
+		return FAIL(ERR_INVALID, "must be a JSON object");
 	}
 	*out = json;
 	return SUCCESS;

@@ -7,7 +7,7 @@
 #include "base/err.h"
 
 /* Parses size bytes: one object, no duplicate members, UTF-8, nesting of at most 32, nothing behind it. The error
- * says line and column. *out is owned by the caller (json_auto). */
+ * says what is wrong ("is not JSON: line …") and leaves it to the caller to say of what. *out is owned by the caller (json_auto). */
 struct err json_read_object(struct arena *, const char *bytes, size_t size, json_t **out);
 /* A required / optional string member without NUL. The error names the member. Optional: *out is NULL if absent. */
 struct err json_need_text(struct arena *, const json_t *object, const char *member, const char **out);

@@ -131,6 +131,14 @@ static inline bool is_ordinary(unsigned char c)
 	return bits[c / 64] >> c % 64 & 1;
 }
 
+/* Ends lines, or steers a terminal, for some readers: U+0080 to U+009F, U+2028, U+2029. 0: it is none of these. */
+static unsigned control(const unsigned char *p)
+{
+	if (p[0] == 0xc2 && p[1] < 0xa0)
+		return p[1];
+	return p[0] == 0xe2 && p[1] == 0x80 && (p[2] | 1) == 0xa9 ? 0x2000u + (p[2] & 0x3f) : 0;
+}
+
 void text_json_inside(struct text *t, const char *s)
 {
 	const unsigned char *p = (const unsigned char *)s;
@@ -145,7 +153,10 @@ void text_json_inside(struct text *t, const char *s)
 		if (*p == '\0')
 			return;
 		size_t n = *p >= 0x80 ? character(p, strnlen((const char *)p, 4)) : 0;
-		if (n > 1)
+		unsigned steers = n > 1 ? control(p) : 0;
+		if (steers != 0)
+			text_printf(t, "\\u%04x", steers);
+		else if (n > 1)
 			text_put(t, (const char *)p, n);
 		else if (*p >= 0x80)
 			text_put(t, "\xef\xbf\xbd", 3);

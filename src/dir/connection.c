@@ -190,8 +190,10 @@ static struct err read_secret(const char *file, char *secret, size_t *size)
 {
 	FILE *f = fopen(file, "re");
 
-	if (f == NULL)
+	if (f == NULL) {
+		log_event(LOG_ERROR, "directory.password_file", "file=%s error=\"%s\"", file, strerror(errno));
 		return FAIL(ERR_UNAVAILABLE, "cannot read the directory's password file");
+	}
 	setvbuf(f, NULL, _IONBF, 0); /* no second copy in a buffer of the library */
 	bool read = fgets(secret, SECRET_MOST, f) != NULL;
 	fclose(f);

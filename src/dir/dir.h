@@ -62,6 +62,7 @@ enum password_outcome {
 	PASSWORD_SET,
 	PASSWORD_WRONG,      /* the old one is not right (counted by the directory like a failed sign-in) */
 	PASSWORD_LOCKED,
+	PASSWORD_EXPIRED,    /* the old one is right, and no grace is left */
 	PASSWORD_TOO_SHORT, PASSWORD_IN_HISTORY, PASSWORD_REFUSED, /* the directory's policy refuses the new one */
 };
 /* RFC 3062, as the person (bound with the old password), so that policy and history apply; also for BIND_MUST_CHANGE and
@@ -77,9 +78,10 @@ struct dir_failures {
 	int count;    /* wrong passwords that still count, at most as many as lock */
 	int64_t last; /* of them, seconds since the epoch; 0: none */
 	bool locked;  /* an attribute says so; whether the lock still holds, the directory says to a bind */
+	bool for_good; /* by an administrator, until an administrator opens it */
 };
 struct err dir_failures(struct arena *, struct dir *, const char *uid, struct dir_failures *out);
-/* The account with that mail address that is not removed; ERR_NOT_FOUND. */
+/* The account with that mail address that is not removed, one of ours before a practitioner's; ERR_NOT_FOUND. */
 struct err dir_find_mail(struct arena *, struct dir *, const char *mail, const char **uid);
 
 /* ---- second factor (slapo-otp): time-based codes of 6 digits, every 30 s, SHA-1 ---- */

@@ -102,8 +102,10 @@ static struct err prove(const struct dir *d, struct connection *c, const char *d
 		*out = PASSWORD_WRONG;
 		break;
 	case BIND_LOCKED:
-	case BIND_EXPIRED:
 		*out = PASSWORD_LOCKED;
+		break;
+	case BIND_EXPIRED:
+		*out = PASSWORD_EXPIRED;
 		break;
 	}
 	return SUCCESS;
@@ -194,7 +196,9 @@ static bool count_failures(void *self, struct arena *a, LDAP *ld, LDAPMessage *e
 			out->last = seconds;
 	}
 	ldap_value_free_len(values);
-	out->locked = entry_bytes(a, ld, entry, locked_time).bv_val != NULL;
+	const char *since = entry_bytes(a, ld, entry, locked_time).bv_val;
+	out->locked = since != NULL;
+	out->for_good = since != NULL && since[0] == '0'; /* 000001010000Z: slapd goes by the first digit, too */
 	return true;
 }
 
@@ -212,23 +216,30 @@ struct err dir_failures(struct arena *a, struct dir *d, const char *uid, struct 
 
 /* ---- mail addresses ---- */
 
+static char realm[] = "scfRealm";
+
+/* NPPES is told other addresses than we are, and may know somebody else's. */
 static bool take_uid(void *self, struct arena *a, LDAP *ld, LDAPMessage *entry)
 {
-	const char **out = self;
+	const char **out = self, *uid = entry_bytes(a, ld, entry, place_naming(KIND_PERSON)).bv_val;
+	const char *where = entry_bytes(a, ld, entry, realm).bv_val;
+	bool is_ours = where == NULL || strcmp(where, "nppes") != 0;
 
-	*out = entry_bytes(a, ld, entry, place_naming(KIND_PERSON)).bv_val;
-	return *out == NULL || !schema_is_id(KIND_PERSON, *out);
+	if (uid == NULL || !schema_is_id(KIND_PERSON, uid))
+		return true;
+	if (*out == NULL || is_ours)
+		*out = uid;
+	return !is_ours;
 }
 
 struct err dir_find_mail(struct arena *a, struct dir *d, const char *mail, const char **uid)
 {
-	char *attributes[] = { arena_strdup(a, place_naming(KIND_PERSON)), NULL };
+	char *attributes[] = { arena_strdup(a, place_naming(KIND_PERSON)), realm, NULL };
 	const char *removed = schema_filter_guard(a, STATE_REMOVED, NULL);
 	const char *filter = arena_printf(a, "(&%s(!%s))", schema_filter_equal(a, "mail", mail), removed);
 	struct look look = { NULL, d->schema.people, LDAP_SCOPE_ONELEVEL, filter, attributes };
 
 	*uid = NULL;
 	TRY(entry_look(a, d, &look, take_uid, uid));
-	return *uid != NULL && schema_is_id(KIND_PERSON, *uid) ? SUCCESS
-							       : FAIL(ERR_NOT_FOUND, "nobody has that address");
+	return *uid != NULL ? SUCCESS : FAIL(ERR_NOT_FOUND, "nobody has that address");
 }

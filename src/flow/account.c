@@ -4,7 +4,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unictype.h>
 #include <uninorm.h>
+#include <unistr.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -62,6 +64,18 @@ void account_problem(struct arena *a, struct form_problems *out, const char *poi
 		memcpy(list, out->list, out->count * sizeof *list);
 	list[out->count] = (struct form_problem){ pointer, rule };
 	*out = (struct form_problems){ list, out->count + 1 };
+}
+
+/* Kept in a link. The help desk ends sessions to throw somebody out: he must not come back by a link that he has left. */
+const char *account_as_of(struct arena *a, const struct entry *person)
+{
+	return arena_printf(
+	    a, "%lld %lld", (long long)person->password_changed_at, (long long)person->sessions_end);
+}
+
+bool account_is_as_of(struct arena *a, const struct entry *person, const struct grant *g)
+{
+	return text_same(grant_text(g, "as_of"), account_as_of(a, person));
 }
 
 /* One spelling, so that forms of an address count as one. */
@@ -183,14 +197,18 @@ static struct err new_uid(struct arena *a, struct flow *f, const char *stem, cha
 
 /* ---- what is filled in ---- */
 
+/* It is shown to those who decide about him: nothing in it may hide or turn round what stands there. */
 static bool is_name(const char *name)
 {
-	size_t size = strlen(name);
+	size_t size = strlen(name), letters = 0;
+	const uint8_t *p = (const uint8_t *)name;
 
-	for (size_t i = 0; i < size; i++)
-		if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
+	for (ucs4_t c; (p = u8_next(&c, p)) != NULL;) {
+		if (uc_is_general_category(c, UC_CONTROL) || uc_is_property_bidi_control(c))
 			return false;
-	return size > 0 && size <= NAME_MOST && name[0] != ' ' && name[size - 1] != ' ';
+		letters += uc_is_property_alphabetic(c);
+	}
+	return letters > 0 && size <= NAME_MOST && name[0] != ' ' && name[size - 1] != ' ';
 }
 
 static bool is_phone(const char *phone)
@@ -212,8 +230,8 @@ static bool is_stem(const char *stem)
 static void check_name(struct arena *a, const char *name, struct form_problems *out)
 {
 	if (!is_name(name))
-		account_problem(
-		    a, out, "/name", "must be at most 100 bytes, without control characters or blanks at its ends");
+		account_problem(a, out, "/name",
+		    "must have a letter, at most 100 bytes, no control characters, and no blanks at its ends");
 }
 
 static void check_mail(struct arena *a, const char *mail, struct form_problems *out)
@@ -352,16 +370,23 @@ static struct err add_person(struct arena *a, struct flow *f, const char *stem, 
 	return e;
 }
 
-static struct err make_account(struct arena *a, struct flow *f, const char *stem, const struct password *password,
+static struct err make_account(struct arena *a, struct flow *f, struct grant *g, const struct password *password,
     struct entry *person, struct form_problems *problems, struct revision *written)
 {
+	const char *stem = grant_text(g, "stem");
 	enum password_outcome outcome;
 
 	TRY(add_person(a, f, stem, person));
 	TRY(dir_set_password(f->dir, person->id, password->bytes, password->size, &outcome, written));
-	if (outcome != PASSWORD_SET)
-		password_refused(a, outcome, "/password", problems);
-	return outcome == PASSWORD_SET ? session_settle(f, written) : SUCCESS;
+	if (outcome == PASSWORD_SET)
+		return session_settle(f, written);
+	password_refused(a, outcome, "/password", problems);
+	/* Nobody has heard of that account, and nobody has its password. */
+	struct entry to = { .kind = KIND_PERSON, .id = person->id, .state = STATE_REMOVED };
+	struct guard guard = { .state = STATE_ACTIVE };
+	TRY(dir_update(a, f->dir, NULL, &to, FIELD_STATE, &guard, written));
+	TRY(reserve_give_back(a, f, MAIL, person->mail, person->id));
+	return grant_give_back(a, f, g);
 }
 
 static struct err finish(struct arena *a, struct flow *f, const struct caller *c, struct grant *g,
@@ -371,9 +396,11 @@ static struct err finish(struct arena *a, struct flow *f, const struct caller *c
 
 	TRY(grant_use(a, f, g));
 	TRY(account_record(f, c, AUDIT_CHANGE, event, NULL, "permit", NULL, NULL));
-	struct err e = make_account(a, f, grant_text(g, "stem"), password, out, problems, written);
-	account_outcome(f, c, event, out->id, e);
-	TRY(e);
+	struct err e = make_account(a, f, g, password, out, problems, written);
+	bool refused = e.code == OK && problems->count > 0;
+	account_outcome(f, c, event, out->id, refused ? FAIL(ERR_CONFLICT, problems->list[0].rule) : e);
+	if (e.code != OK || refused)
+		return e;
 	send(f, "registered", out->mail,
 	    (struct mail_field[]){ { "name", out->name }, { "username", out->id }, { NULL, NULL } });
 	return SUCCESS;
@@ -395,7 +422,8 @@ struct err flow_register_finish(struct arena *a, struct flow *f, const struct ca
 		.realm = REALM_LOCAL,
 		.name = arena_strdup(a, words[0]),
 		.mail = arena_strdup(a, words[1]),
-		.phone = phone };
+		.phone = phone,
+		.signed_in_at = clock_now() }; /* the days without a sign-in are counted from now on */
 	password_read(bytes, size, &password);
 	password_judge(a, &rules, &password, "/password", problems);
 	check_phone(a, phone, problems);
@@ -435,8 +463,6 @@ static struct err change_card(struct arena *a, struct flow *f, const struct call
 	return e;
 }
 
-/* What must still be so when the link is used, beside the address: whoever has changed the password since has thought
- * better of it. */
 static struct err ask_to_confirm(struct arena *a, struct flow *f, const struct entry *person, const char *mail)
 {
 	char token[TOKEN_TEXT], store[512];
@@ -447,7 +473,9 @@ static struct err ask_to_confirm(struct arena *a, struct flow *f, const struct e
 	text_json(&document, mail);
 	text_puts(&document, ",\"before\":");
 	text_json(&document, person->mail != NULL ? person->mail : "");
-	text_printf(&document, ",\"password\":%lld}", (long long)person->password_changed_at);
+	text_puts(&document, ",\"as_of\":");
+	text_json(&document, account_as_of(a, person));
+	text_puts(&document, "}");
 	struct err e = grant_make(
 	    a, f, MAIL, person->id, document.bytes, flow_set(&f->set.registration_hours) * SECONDS_AN_HOUR, token);
 	text_close(&document);
@@ -461,17 +489,9 @@ static struct err ask_to_confirm(struct arena *a, struct flow *f, const struct e
 	return e;
 }
 
-static struct err change_mail(struct arena *a, struct flow *f, const struct caller *c, const struct entry *person,
-    const char *mail, struct mailed *out)
+static struct err change_mail(struct arena *a, struct flow *f, const struct entry *person, const char *mail)
 {
 	const char *whose;
-	bool go;
-
-	TRY(account_mailed(a, f, c, "mail.change_request", mail, person->id, out, &go));
-	/* To the person himself it is told: he is signed in. */
-	out->too_many = !go;
-	if (!go)
-		return SUCCESS;
 	struct err e = dir_find_mail(a, f->dir, mail, &whose);
 	if (e.code == ERR_NOT_FOUND || (e.code == OK && text_same(whose, person->id)))
 		return ask_to_confirm(a, f, person, mail);
@@ -511,15 +531,22 @@ struct err flow_profile_change(struct arena *a, struct flow *f, const struct cal
 		return SUCCESS;
 	if (revision_compare(&out->person.revision, expected) != 0)
 		return FAIL(ERR_CONFLICT, "the profile has changed");
-	if (mail != NULL && f->mail == NULL)
-		return FAIL(ERR_UNAVAILABLE, "there is no mail");
+	if (mail != NULL) {
+		bool go;
+
+		TRY(account_mailed(a, f, c, "mail.change_request", mail, c->uid, mailed, &go));
+		/* To the person himself it is told: he is signed in. */
+		mailed->too_many = !go;
+	}
+	if (mailed->too_many)
+		return SUCCESS;
 	if (change->name != NULL || change->phone != NULL || change->no_phone) {
 		TRY(change_card(a, f, c, change, expected, written));
 		TRY(flow_profile(a, f, c, out));
 	}
 	if (mail == NULL)
 		return SUCCESS;
-	TRY(change_mail(a, f, c, &out->person, mail, mailed));
+	TRY(change_mail(a, f, &out->person, mail));
 	out->mail_to_confirm = mail;
 	mailed->answer_at = sign_in_stroke(f, began_us, MAILED_STROKES);
 	return SUCCESS;
@@ -547,7 +574,7 @@ struct err flow_mail_confirm(
 
 	TRY(grant_find(a, f, MAIL, token, &g));
 	TRY(dir_read(a, f->dir, NULL, KIND_PERSON, NULL, g.entry.user, &person));
-	if (person.state != STATE_ACTIVE || person.password_changed_at != grant_number(&g, "password") ||
+	if (person.state != STATE_ACTIVE || !account_is_as_of(a, &person, &g) ||
 	    !text_same(person.mail != NULL ? person.mail : "", grant_text(&g, "before")))
 		return FAIL(ERR_NOT_FOUND, "the account is not as it was when the link was asked for");
 	TRY(grant_use(a, f, &g));

@@ -133,6 +133,13 @@ struct err act_write(struct arena *a, struct flow *f, const struct caller *c, co
 	return j->answer.verdict.allow ? e : SUCCESS;
 }
 
+number act_org_no(const struct view *v, const char *id)
+{
+	const struct organization *o = id != NULL ? replica_organization(v, id) : NULL;
+
+	return o != NULL ? o->no : 0;
+}
+
 bool act_may_see(const struct view *v, const struct person *person, number provider, number user)
 {
 	const struct organization *o = provider != 0 ? replica_organization_no(v, provider) : NULL;

@@ -21,10 +21,11 @@ struct sight {
 static struct sight sight_of(const struct view *v, const struct caller *c, const char *provider)
 {
 	const struct person *person = replica_person(v, c->uid);
-	const struct organization *p = provider != NULL ? replica_organization(v, provider) : NULL;
-	bool desk = person != NULL && (person->roles & (ROLE_HELP_DESK | ROLE_AUDITOR));
 
-	return (struct sight){ desk || (person != NULL && p != NULL && p->official == person->no), desk };
+	return (struct sight){
+		.decides = act_may_see(v, person, act_org_no(v, provider), 0),
+		.desk = person != NULL && (person->roles & (ROLE_HELP_DESK | ROLE_AUDITOR)),
+	};
 }
 
 static bool is_over(int64_t end)
@@ -79,7 +80,7 @@ static void tell_official(struct arena *a, struct flow *f, const struct entry *e
 	notice_send(a, f, "request-received", official, fields);
 }
 
-static void tell_requester(struct arena *a, struct flow *f, const struct caller *c, const struct entry *entry)
+static void tell_requester(struct arena *a, struct flow *f, const struct caller *c, bool desk, const struct entry *entry)
 {
 	const char *provider = entry->provider, *employer = NULL;
 
@@ -88,7 +89,9 @@ static void tell_requester(struct arena *a, struct flow *f, const struct caller 
 	if (entry->state != STATE_REJECTED && name_of(a, f, KIND_ORGANIZATION, entry->provider, &provider).code != OK)
 		return;
 	const struct mail_field fields[] = { { "provider", provider }, { "employer", employer },
-		{ "decision", state_word(entry->state) }, { "reason", entry->reason }, { NULL, NULL } };
+		{ "decision", state_word(entry->state) },
+		{ "decider", desk ? "External User Services" : "its Authorized Official" }, { "reason", entry->reason },
+		{ NULL, NULL } };
 	notice_send(a, f, "request-decided", entry->user, fields);
 }
 
@@ -258,7 +261,8 @@ static struct err make_move(struct arena *a, struct flow *f, const struct caller
 	TRY(record_read(a, f, c, KIND_ASSOCIATION, q, j, &entry));
 	if (!j->answer.verdict.allow)
 		return SUCCESS;
-	if (acts_as_desk(f, c, &entry))
+	bool desk = acts_as_desk(f, c, &entry);
+	if (desk)
 		TRY(act_check_grounds(grounds, GROUNDS_DESK));
 	entry.state = move->to;
 	act_decided(&entry, c, grounds);
@@ -273,7 +277,7 @@ static struct err make_move(struct arena *a, struct flow *f, const struct caller
 	if (!j->answer.verdict.allow)
 		return SUCCESS;
 	if (move->fields != 0)
-		tell_requester(a, f, c, &entry);
+		tell_requester(a, f, c, desk, &entry);
 	WITH_REPLICA(view, f->replica) {
 		sight = sight_of(&view, c, entry.provider);
 	}

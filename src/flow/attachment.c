@@ -254,20 +254,14 @@ struct heads {
 		const char *id;
 		int64_t at;
 	} * list;
-	size_t count, room;
+	size_t count;
 };
 
 static bool note_head(void *self, const struct attachment *at)
 {
 	struct heads *h = self;
 
-	if (h->count == h->room) {
-		struct head *more = arena_alloc(h->arena, 2 * h->room * sizeof *more);
-
-		memcpy(more, h->list, h->count * sizeof *more);
-		h->list = more;
-		h->room *= 2;
-	}
+	h->list = arena_more(h->arena, h->list, h->count, sizeof *h->list);
 	h->list[h->count++] = (struct head){ arena_strdup(h->arena, at->id), at->at };
 	return true;
 }
@@ -308,10 +302,9 @@ static struct err remove_document(struct arena *a, struct flow *f, const char *i
 
 struct err mend_documents(struct arena *a, struct flow *f)
 {
-	struct heads h = { .arena = a, .room = 64 };
+	struct heads h = { .arena = a };
 	int64_t now = clock_now(), keep = (int64_t)flow_set(&f->set.document_keep_days) * 86400;
 
-	h.list = arena_alloc(a, h.room * sizeof *h.list);
 	TRY(dir_attachment_each(a, f->dir, note_head, &h));
 	TRY(mend_settle(f));
 	for (size_t i = 0; i < h.count; i++) {

@@ -25,13 +25,6 @@ static bool look_at_case(void *self, const struct help_case *h)
 	return true;
 }
 
-static number org_no(const struct view *v, const char *id)
-{
-	const struct organization *o = id != NULL ? replica_organization(v, id) : NULL;
-
-	return o != NULL ? o->no : 0;
-}
-
 static const char *next_id(struct arena *a, const struct entry *about, size_t earlier)
 {
 	const char *user = about->user != NULL ? about->user : "";
@@ -52,8 +45,8 @@ struct err case_name(struct arena *a, struct flow *f, struct entry *about, bool 
 		const struct person *person = about->user != NULL ? replica_person(&view, about->user) : NULL;
 
 		s.user = person != NULL ? person->no : 0;
-		s.provider = org_no(&view, about->provider);
-		s.employer = org_no(&view, about->employer);
+		s.provider = act_org_no(&view, about->provider);
+		s.employer = act_org_no(&view, about->employer);
 		fresh = view.fresh && (about->user == NULL || person != NULL);
 		if (fresh)
 			replica_each_case(&view, look_at_case, &s);

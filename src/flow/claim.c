@@ -95,10 +95,7 @@ struct err flow_list_claims(struct arena *a, struct flow *f, const struct caller
 	*next = NULL;
 	/* The directory shows others none but their own; so only those are looked for. */
 	WITH_REPLICA(view, f->replica) {
-		const struct person *p = replica_person(&view, c->uid);
-		const struct organization *o = provider != NULL ? replica_organization(&view, provider) : NULL;
-
-		if (p != NULL && ((p->roles & (ROLE_HELP_DESK | ROLE_AUDITOR)) || (o != NULL && o->official == p->no)))
+		if (act_may_see(&view, replica_person(&view, c->uid), act_org_no(&view, provider), 0))
 			query.user = NULL;
 	}
 	TRY(list_entries(a, f, c->uid, &query, page, &found));
@@ -145,6 +142,31 @@ static struct earlier count_claims(struct flow *f, const struct caller *c, const
 		}
 	}
 	return earlier;
+}
+
+struct open_claim {
+	number provider;
+	bool found;
+};
+
+static bool look_for_open(void *self, const struct claim *claim)
+{
+	struct open_claim *open = self;
+
+	open->found = claim->provider == open->provider && claim->state == STATE_SUBMITTED;
+	return !open->found;
+}
+
+bool claim_waits(struct flow *f, const char *organization)
+{
+	struct open_claim open = { 0 };
+
+	WITH_REPLICA(view, f->replica) {
+		open.provider = act_org_no(&view, organization);
+		if (open.provider != 0)
+			replica_each_claim(&view, look_for_open, &open);
+	}
+	return open.found;
 }
 
 /* The id says whose it is and the how manieth: so of two equal claims at once, even at two gateways, one is made. With
@@ -406,29 +428,55 @@ static struct err approve(struct arena *a, struct flow *f, const struct caller *
 	return SUCCESS;
 }
 
+/* Marked, and nobody is at it any more: approved if he is the official since, else as if it had not been touched. */
+static struct err mend_claim(struct arena *a, struct flow *f, const char *provider, const char *id)
+{
+	struct entry claim, organization;
+	struct err e = dir_read(a, f->dir, NULL, KIND_CLAIM, provider, id, &claim);
+
+	if (e.code == ERR_NOT_FOUND || (e.code == OK && (claim.state != STATE_SUBMITTED || claim.decided_by == NULL ||
+							    clock_now() - claim.decided_at < MARK_HOLDS_S)))
+		return SUCCESS;
+	TRY(e);
+	TRY(dir_read(a, f->dir, NULL, KIND_ORGANIZATION, NULL, provider, &organization));
+	bool done = text_same(organization.official, claim.user) && organization.official_since >= claim.decided_at;
+	if (done)
+		TRY(dir_furnish(a, f->dir, provider));
+	return end_mark(a, f, NULL, &claim, done ? STATE_APPROVED : STATE_SUBMITTED);
+}
+
 static struct err decide_claim(struct arena *a, struct flow *f, const struct caller *c, const struct question *q,
-    const struct grounds *g, struct judged *j, struct claim_info *out)
+    const struct grounds *g, const struct revision *expected, struct judged *j, struct claim_info *out)
 {
 	struct entry claim, organization;
 	const char *holder = NULL;
 
 	TRY(dir_read(a, f->dir, c->uid, KIND_CLAIM, j->provider, q->resource, &claim));
+	if (claim.state == STATE_SUBMITTED && claim.decided_by != NULL) {
+		TRY(mend_claim(a, f, j->provider, claim.id));
+		TRY(dir_read(a, f->dir, c->uid, KIND_CLAIM, j->provider, q->resource, &claim));
+	}
 	if (claim.state != STATE_SUBMITTED || claim.decided_by != NULL)
 		return refuse_late(j);
+	if (expected->micros != 0 && revision_compare(&claim.revision, expected) != 0)
+		return FAIL(ERR_CONFLICT, "the claim has changed since it was read");
 	struct err e = q->action == CLAIM_APPROVE || q->action == CLAIM_REPLACE
 			   ? approve(a, f, c, q, g, j, &claim, &holder)
 			   : close_claim(a, f, c, q, g, j, &claim);
 	out->organization.tin_held_by = holder;
 	if (e.code != OK || !j->answer.verdict.allow)
 		return e;
+	/* Whoever is turned away, and did not register it, is not told its name either. */
 	if (claim.state == STATE_REJECTED &&
 	    dir_read(a, f->dir, c->uid, KIND_ORGANIZATION, NULL, claim.provider, &organization).code == OK)
-		tell_people(a, f, &claim, organization.name, NULL);
+		tell_people(a, f, &claim,
+		    text_same(organization.requested_by, claim.user) ? organization.name : claim.provider, NULL);
 	return tell_claim(a, f, c, &claim, true, out);
 }
 
 struct err flow_decide_claim(struct arena *a, struct flow *f, const struct caller *c, enum action action,
-    const char *id, const struct grounds *g, struct answer *answer, struct claim_info *out)
+    const char *id, const struct grounds *g, const struct revision *expected, struct answer *answer,
+    struct claim_info *out)
 {
 	struct question q = act_question(c, action, "claim", id);
 	struct judged j;
@@ -438,7 +486,7 @@ struct err flow_decide_claim(struct arena *a, struct flow *f, const struct calle
 		TRY(act_check_grounds(g, action == CLAIM_REJECT ? GROUNDS_REASON : GROUNDS_DESK));
 	struct err e = decide_and_record(a, f, c, &q, &j, NULL);
 	if (e.code == OK && j.answer.verdict.allow)
-		e = decide_claim(a, f, c, &q, g, &j, out);
+		e = decide_claim(a, f, c, &q, g, expected, &j, out);
 	*answer = j.answer;
 	return e;
 }
@@ -509,7 +557,7 @@ struct submitted {
 	struct {
 		const char *id, *provider;
 	} * list;
-	size_t count, room;
+	size_t count;
 };
 
 static bool note_submitted(void *self, const struct claim *claim)
@@ -518,40 +566,16 @@ static bool note_submitted(void *self, const struct claim *claim)
 
 	if (claim->state != STATE_SUBMITTED)
 		return true;
-	if (s->count == s->room) {
-		void *more = arena_alloc(s->arena, 2 * s->room * sizeof *s->list);
-
-		memcpy(more, s->list, s->count * sizeof *s->list);
-		s->list = more;
-		s->room *= 2;
-	}
+	s->list = arena_more(s->arena, s->list, s->count, sizeof *s->list);
 	s->list[s->count].id = arena_strdup(s->arena, claim->id);
 	s->list[s->count++].provider = arena_strdup(s->arena, replica_org_id(s->view, claim->provider));
 	return true;
 }
 
-/* Marked, and nobody is at it any more: approved if he is the official since, else as if it had not been touched. */
-static struct err mend_claim(struct arena *a, struct flow *f, const char *provider, const char *id)
-{
-	struct entry claim, organization;
-	struct err e = dir_read(a, f->dir, NULL, KIND_CLAIM, provider, id, &claim);
-
-	if (e.code == ERR_NOT_FOUND || (e.code == OK && (claim.state != STATE_SUBMITTED || claim.decided_by == NULL ||
-							    clock_now() - claim.decided_at < MARK_HOLDS_S)))
-		return SUCCESS;
-	TRY(e);
-	TRY(dir_read(a, f->dir, NULL, KIND_ORGANIZATION, NULL, provider, &organization));
-	bool done = text_same(organization.official, claim.user) && organization.official_since >= claim.decided_at;
-	if (done)
-		TRY(dir_furnish(a, f->dir, provider));
-	return end_mark(a, f, NULL, &claim, done ? STATE_APPROVED : STATE_SUBMITTED);
-}
-
 struct err mend_claims(struct arena *a, struct flow *f)
 {
-	struct submitted s = { .arena = a, .room = 64 };
+	struct submitted s = { .arena = a };
 
-	s.list = arena_alloc(a, s.room * sizeof *s.list);
 	WITH_REPLICA(view, f->replica) {
 		s.view = &view;
 		replica_each_claim(&view, note_submitted, &s);

@@ -130,12 +130,22 @@ static struct err read_text(struct arena *a, struct flow *f, const struct entry 
 	return SUCCESS;
 }
 
+/* Approved, or signed, by who was there before the present official; until he has confirmed it. */
+static bool waits_for_official(const struct entry *e, const struct entry *provider)
+{
+	bool signed_before = e->signed_by != NULL && e->signed_at <= provider->official_since &&
+	    !text_same(e->signed_by, provider->official) && !text_same(e->decided_by, provider->official);
+
+	return act_waits_for_official(e, provider) || signed_before;
+}
+
 static void tell_state(struct consent_info *out)
 {
 	struct entry *e = &out->entry;
 	int64_t now = clock_now();
 
-	if (e->state == STATE_APPROVED && e->not_after != 0 && e->not_after <= now)
+	if ((e->state == STATE_PREPARED || e->state == STATE_SIGNED || e->state == STATE_APPROVED) &&
+	    e->not_after != 0 && e->not_after <= now)
 		e->state = STATE_EXPIRED;
 	out->in_effect = e->state == STATE_APPROVED && e->not_before <= now;
 }
@@ -155,7 +165,7 @@ static struct err tell(struct arena *a, struct flow *f, const struct caller *c, 
 	TRY(read_known(a, f, KIND_ORGANIZATION, entry->employer, &employer));
 	out->provider_name = provider.name;
 	out->employer_name = employer.name;
-	out->needs_confirmation = out->entry.state == STATE_APPROVED && act_waits_for_official(entry, &provider);
+	out->needs_confirmation = out->entry.state == STATE_APPROVED && waits_for_official(entry, &provider);
 	out->entry.document = NULL;
 	out->entry.document_size = 0;
 	if (!whole)
@@ -258,27 +268,30 @@ struct err flow_prepare_consent(struct arena *a, struct flow *f, const struct ca
 /* ---- reading ---- */
 
 /* Whose it is, for its name in the directory. NULL: nobody knows of it, or not he. */
-static const char *provider_of(struct arena *a, struct flow *f, const struct caller *c, const char *id,
+static struct err provider_of(struct arena *a, struct flow *f, const struct caller *c, const char *id, const char **out,
     struct revision *revision)
 {
-	const char *provider = NULL;
+	bool fresh = false;
 
+	*out = NULL;
 	WITH_REPLICA(view, f->replica) {
 		const struct consent *consent = replica_consent(&view, id);
 
+		fresh = view.fresh;
 		*revision = view.revision;
 		if (consent != NULL && act_may_see(&view, replica_person(&view, c->uid), consent->provider, 0))
-			provider = arena_strdup(a, replica_org_id(&view, consent->provider));
+			*out = arena_strdup(a, replica_org_id(&view, consent->provider));
 	}
-	return provider;
+	return fresh ? SUCCESS : FAIL(ERR_UNAVAILABLE, "the replica is stale");
 }
 
 struct err flow_view_consent(struct arena *a, struct flow *f, const struct caller *c, const char *id,
     struct consent_info *out, struct revision *revision)
 {
-	const char *provider = provider_of(a, f, c, id, revision);
+	const char *provider;
 	struct entry entry;
 
+	TRY(provider_of(a, f, c, id, &provider, revision));
 	if (provider == NULL)
 		return FAIL(ERR_NOT_FOUND, "no such form");
 	TRY(dir_read(a, f->dir, c->uid, KIND_CONSENT, provider, id, &entry));
@@ -307,15 +320,21 @@ static struct err find_tracked(struct arena *a, struct flow *f, const struct cal
     struct consent_info **out, size_t *count)
 {
 	struct tracked t = { tracking, a, NULL };
+	const char *provider;
 	struct revision revision;
 	struct entry entry;
+	bool desk = act_has_role(f, c, ROLE_HELP_DESK | ROLE_AUDITOR), fresh = false;
 
-	if (!act_has_role(f, c, ROLE_HELP_DESK | ROLE_AUDITOR))
-		return SUCCESS;
 	WITH_REPLICA(view, f->replica) {
-		replica_each_consent(&view, look_for_tracking, &t);
+		fresh = view.fresh;
+		if (desk)
+			replica_each_consent(&view, look_for_tracking, &t);
 	}
-	const char *provider = t.id != NULL ? provider_of(a, f, c, t.id, &revision) : NULL;
+	if (!fresh)
+		return FAIL(ERR_UNAVAILABLE, "the replica is stale");
+	if (t.id == NULL)
+		return SUCCESS;
+	TRY(provider_of(a, f, c, t.id, &provider, &revision));
 	if (provider == NULL)
 		return SUCCESS;
 	struct err e = dir_read(a, f->dir, c->uid, KIND_CONSENT, provider, t.id, &entry);
@@ -510,8 +529,10 @@ struct err flow_read_scan(struct arena *a, struct flow *f, const struct caller *
 
 	*out = (struct attachment){ 0 };
 	TRY(decide_judge(a, f, c, &q, &j, NULL));
-	j.provider = provider_of(a, f, c, id, &revision);
-	if (j.provider == NULL || j.answer.verdict.why == NOT_HELP_DESK) /* to others no form is there but their own */
+	struct err e = provider_of(a, f, c, id, &j.provider, &revision);
+	if (e.code != OK)
+		decide_refuse(&j, STALE_DIRECTORY);
+	else if (j.provider == NULL || j.answer.verdict.why == NOT_HELP_DESK) /* to others no form is there but their own */
 		decide_refuse(&j, NOT_FOUND);
 	TRY(decide_audit(f, c, &q, &j, AUDIT_DECISION, "consent.scan", NULL));
 	*answer = j.answer;

@@ -17,7 +17,7 @@ struct consent_info {
 	const char *text, *digest;   /* what is signed, and its SHA-256; NULL in lists */
 	const char *provider_name, *employer_name;
 	bool in_effect;              /* approved and in its time; one that is over has the state expired */
-	bool needs_confirmation;     /* decided before the present Authorized Official came */
+	bool needs_confirmation;     /* decided or signed before the present Authorized Official came */
 	bool for_desk;               /* ticket and identified_by may be told */
 	struct consent_person *people; /* at most CONSENT_PEOPLE_MOST; NULL in lists */
 	size_t people_count, people_told;

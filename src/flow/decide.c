@@ -160,8 +160,11 @@ static void gather_resource(const struct view *v, const struct question *q, stru
 
 /* Is there an open or approved association of the actor with this provider through this employer? */
 struct search {
+	const struct view *view;
 	const struct facts *facts;
-	bool found;
+	enum action action;
+	const struct association *found;
+	bool claimed, registered;
 };
 
 static bool tie_stands(const struct association *tie, int64_t now)
@@ -175,23 +178,60 @@ static bool look_for_open_request(void *self, const struct path *path)
 	struct search *s = self;
 
 	if (path->tie != NULL && path->tie->employer == s->facts->employer->no && tie_stands(path->tie, s->facts->now))
-		s->found = true;
-	return !s->found;
+		s->found = path->tie;
+	return s->found == NULL;
+}
+
+/* Is the matter about that organization? Fraud is about every one whose AO the person is: they are suspended with him. */
+static bool concerns(const struct search *s, number organization)
+{
+	const struct facts *f = s->facts;
+
+	if ((f->provider != NULL && f->provider->no == organization) || (f->employer != NULL && f->employer->no == organization))
+		return true;
+	const struct organization *o = s->action == ACCOUNT_FRAUD ? replica_organization_no(s->view, organization) : NULL;
+	return o != NULL && f->subject != NULL && o->official == f->subject->no;
 }
 
 /* Does the actor work for or through an organization that the matter is about? */
 static bool look_for_involvement(void *self, const struct association *tie)
 {
 	struct search *s = self;
-	const struct facts *f = s->facts;
 
-	if (tie->state != STATE_APPROVED || !tie_stands(tie, f->now))
-		return true;
-	if (f->provider != NULL && (tie->provider == f->provider->no || tie->employer == f->provider->no))
-		s->found = true;
-	if (f->employer != NULL && (tie->provider == f->employer->no || tie->employer == f->employer->no))
-		s->found = true;
-	return !s->found;
+	if (tie->state == STATE_APPROVED && tie_stands(tie, s->facts->now) &&
+	    (concerns(s, tie->provider) || concerns(s, tie->employer)))
+		s->found = tie;
+	return s->found == NULL;
+}
+
+/* Does the actor himself want to be the AO of one? */
+static bool look_for_own_claim(void *self, const struct claim *claim)
+{
+	struct search *s = self;
+
+	s->claimed = claim->user == s->facts->actor->no && claim->state == STATE_SUBMITTED && concerns(s, claim->provider);
+	return !s->claimed;
+}
+
+/* Has he registered one that a fraud is about? Of others the rule itself sees it. */
+static bool look_for_registered(void *self, const struct organization *o)
+{
+	struct search *s = self;
+
+	s->registered = o->registrant == s->facts->actor->no && concerns(s, o->no);
+	return !s->registered;
+}
+
+static bool is_involved(const struct view *v, enum action action, const struct facts *f)
+{
+	struct search search = { .view = v, .facts = f, .action = action };
+
+	replica_associations_of(v, f->actor->no, look_for_involvement, &search);
+	if (search.found == NULL)
+		replica_each_claim(v, look_for_own_claim, &search);
+	if (action == ACCOUNT_FRAUD)
+		replica_each_organization(v, look_for_registered, &search);
+	return search.found != NULL || search.claimed || search.registered;
 }
 
 static void gather(const struct view *v, const struct flow *flow, const struct question *q, struct facts *f)
@@ -220,14 +260,11 @@ static void gather(const struct view *v, const struct flow *flow, const struct q
 		struct search search = { .facts = f };
 
 		replica_paths(v, f->actor, f->provider, look_for_open_request, &search);
-		f->open_request = search.found;
+		f->request = search.found;
+		f->open_request = search.found != NULL;
 	}
-	if (f->actor != NULL && (f->actor->roles & ROLE_HELP_DESK)) {
-		struct search search = { .facts = f };
-
-		replica_associations_of(v, f->actor->no, look_for_involvement, &search);
-		f->involved = search.found;
-	}
+	if (f->actor != NULL && (f->actor->roles & ROLE_HELP_DESK) && !rule_asks_for_path(q->action))
+		f->involved = is_involved(v, q->action, f);
 }
 
 /* ---- what may be told ---- */
@@ -242,7 +279,8 @@ static bool is_hidden(const struct question *q, const struct facts *f, const str
 	if (actions[q->action].of == OF_CLAIM)
 		return !is_desk && !(f->claim != NULL && f->claim->user == f->actor->no);
 	if (actions[q->action].of == OF_CASE)
-		return !is_desk && !(f->provider != NULL && f->provider->official == f->actor->no);
+		return !is_desk && !(f->provider != NULL && f->provider->official == f->actor->no) &&
+		       !(f->help_case != NULL && f->help_case->user == f->actor->no);
 	if (v->tied)
 		return false;
 	switch (actions[q->action].of) {
@@ -276,8 +314,8 @@ struct telling {
 	const struct caller *caller;
 	const struct question *question;
 	const struct facts *facts;
+	const struct path *used; /* the verdict's */
 	struct explanation *out;
-	size_t room;
 };
 
 static void rest_on(const struct telling *t, enum kind kind, const char *provider, const char *id,
@@ -326,6 +364,11 @@ static enum role role_asked(enum reason otherwise)
 	return otherwise == NOT_AUDITOR ? ROLE_AUDITOR : otherwise == NOT_PROCESSOR ? ROLE_PROCESSOR : ROLE_HELP_DESK;
 }
 
+static void rest_on_role(const struct telling *t, enum role role, struct explained_clause *out)
+{
+	rest_on(t, KIND_ROLE, NULL, role_word(role), replica_role(t->view, role), out);
+}
+
 static void tell_clause(const struct telling *t, const struct clause *clause, const struct path *path,
     struct explained_clause *out)
 {
@@ -340,7 +383,7 @@ static void tell_clause(const struct telling *t, const struct clause *clause, co
 			rest_on(t, KIND_PERSON, NULL, f->actor->uid, &f->actor->mark, out);
 		break;
 	case ON_ROLE:
-		rest_on(t, KIND_ROLE, NULL, role_word(role_asked(clause->otherwise)), NULL, out);
+		rest_on_role(t, role_asked(clause->otherwise), out);
 		break;
 	case ON_PROVIDER:
 		rest_on_organization(t, f->provider, out);
@@ -404,13 +447,9 @@ static bool tell_path(void *self, const struct path *path)
 	struct clause clauses[CLAUSES_MOST];
 	size_t count = rule_explain(t->question->action, t->facts, path, clauses);
 
-	if (e->count == t->room) {
-		struct explained_path *more = arena_alloc(t->arena, 2 * t->room * sizeof *more);
-
-		memcpy(more, e->paths, e->count * sizeof *more);
-		e->paths = more;
-		t->room *= 2;
-	}
+	if (path->tie == t->used->tie && path->employer == t->used->employer && path->consent == t->used->consent)
+		e->decisive = e->count;
+	e->paths = arena_more(t->arena, e->paths, e->count, sizeof *e->paths);
 	struct explained_path *p = &e->paths[e->count++];
 	*p = (struct explained_path){
 		.employer = copy_of(t->arena, employer_of(t->view, path)),
@@ -431,10 +470,8 @@ static void explain(struct telling *t)
 {
 	static const struct path none;
 
-	t->room = 4;
-	t->out->paths = arena_alloc(t->arena, t->room * sizeof *t->out->paths);
-	t->out->count = 0;
-	if (t->facts->actor != NULL && t->facts->provider != NULL)
+	*t->out = (struct explanation){ 0 };
+	if (rule_asks_for_path(t->question->action) && t->facts->actor != NULL && t->facts->provider != NULL)
 		replica_paths(t->view, t->facts->actor, t->facts->provider, tell_path, t);
 	if (t->out->count == 0)
 		tell_path(t, &none);
@@ -473,6 +510,7 @@ static void judge_in(const struct view *v, struct arena *a, struct flow *flow, c
 			.caller = caller,
 			.question = q,
 			.facts = &facts,
+			.used = &verdict.path,
 			.out = explanation,
 		};
 		explain(&t);
@@ -484,7 +522,7 @@ struct err decide_judge(struct arena *a, struct flow *flow, const struct caller 
 {
 	*out = (struct judged){ .answer.verdict.why = STALE_DIRECTORY, .real = STALE_DIRECTORY };
 	if (explanation != NULL)
-		*explanation = (struct explanation){ NULL, 0 };
+		*explanation = (struct explanation){ 0 };
 	TRY(check_question(a, q));
 	/* Asked before the read section begins: what it has reached now, it has then. */
 	bool reached =
@@ -530,7 +568,7 @@ struct err decide_and_record(struct arena *a, struct flow *flow, const struct ca
 	if (e.code != OK) {
 		decide_refuse(out, UNAVAILABLE);
 		if (explanation != NULL)
-			*explanation = (struct explanation){ NULL, 0 };
+			*explanation = (struct explanation){ 0 };
 	}
 	return e;
 }

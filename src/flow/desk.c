@@ -17,8 +17,10 @@ static const struct waiting {
 	struct list_query query;
 } kinds[] = {
 	{ "claim", { .kind = KIND_CLAIM, .state = STATE_SUBMITTED } },
-	{ "consent", { .kind = KIND_CONSENT, .state = STATE_SIGNED } },
-	{ "revocation", { .kind = KIND_CASE, .state = STATE_SUBMITTED, .case_kind = CASE_REVOCATION } },
+	{ "consent", { .kind = KIND_CONSENT, .state = STATE_SIGNED, .for_desk = true } },
+	{ "association", { .kind = KIND_ASSOCIATION, .state = STATE_PENDING, .for_desk = true } },
+	{ "revocation", { .kind = KIND_CASE, .state = STATE_SUBMITTED, .case_kind = CASE_REVOCATION,
+	    .for_desk = true } },
 	{ "no_official", { .kind = KIND_ORGANIZATION, .lacks = LACKS_OFFICIAL } },
 	{ "verification", { .kind = KIND_ORGANIZATION, .lacks = LACKS_VERIFICATION } },
 	{ "account", { .kind = KIND_CASE, .state = STATE_SUBMITTED, .case_kind = CASE_ACCOUNT } },
@@ -71,8 +73,8 @@ struct err flow_desk_queue(struct arena *a, struct flow *f, const struct caller 
 	for (size_t i = 0; i < COUNT(kinds); i++)
 		known = known || text_same(filter->kind, kinds[i].word);
 	if (!known)
-		return FAIL(ERR_INVALID, "'kind' must be claim, consent, revocation, no_official, verification, account or "
-					 "official_left");
+		return FAIL(ERR_INVALID, "'kind' must be claim, consent, association, revocation, no_official, verification, "
+					 "account or official_left");
 	struct err e = decide_and_record(a, f, c, &q, &j, NULL);
 	if (e.code == OK && j.answer.verdict.allow)
 		e = read_queue(a, f, c, filter, page, out, count, next);
@@ -88,8 +90,8 @@ struct gathering {
 	struct flow *flow;
 	const struct person *person;
 	struct desk_account *out;
-	const char **official_of; /* NULL: to be counted only */
-	size_t official_count, tie_count;
+	const char **official_of;
+	size_t official_count;
 	int64_t now;
 };
 
@@ -99,26 +101,25 @@ static bool gather_official(void *self, const struct organization *o)
 
 	if (o->official != g->person->no)
 		return true;
-	if (g->official_of != NULL)
-		g->official_of[g->official_count] = arena_strdup(g->arena, o->id);
-	g->official_count++;
+	g->official_of = arena_more(g->arena, g->official_of, g->official_count, sizeof *g->official_of);
+	g->official_of[g->official_count++] = arena_strdup(g->arena, o->id);
 	return true;
 }
 
 static bool gather_tie(void *self, const struct association *t)
 {
 	struct gathering *g = self;
+	struct desk_account *out = g->out;
 
-	if (t->user != g->person->no || (t->state != STATE_PENDING && t->state != STATE_APPROVED))
+	if (t->state != STATE_PENDING && t->state != STATE_APPROVED)
 		return true;
-	if (g->official_of != NULL)
-		g->out->ties[g->tie_count] = (struct desk_tie){
-			.id = arena_strdup(g->arena, t->id),
-			.provider = arena_strdup(g->arena, replica_org_id(g->view, t->provider)),
-			.employer = arena_strdup(g->arena, replica_org_id(g->view, t->employer)),
-			.state = (enum state)t->state,
-		};
-	g->tie_count++;
+	out->ties = arena_more(g->arena, out->ties, out->tie_count, sizeof *out->ties);
+	out->ties[out->tie_count++] = (struct desk_tie){
+		.id = arena_strdup(g->arena, t->id),
+		.provider = arena_strdup(g->arena, replica_org_id(g->view, t->provider)),
+		.employer = arena_strdup(g->arena, replica_org_id(g->view, t->employer)),
+		.state = (enum state)t->state,
+	};
 	return true;
 }
 
@@ -130,29 +131,22 @@ static bool gather_session(void *self, const struct session *s)
 	return true;
 }
 
-/* Counted first, then kept: in one view both find the same. */
 static void gather_what_he_has(struct arena *a, struct flow *f, const char *uid, struct desk_account *out)
 {
-	WITH_REPLICA(view, f->replica) {
-		struct gathering g = { .arena = a, .view = &view, .flow = f, .out = out, .now = clock_now() };
+	struct gathering g = { .arena = a, .flow = f, .out = out, .now = clock_now() };
 
+	WITH_REPLICA(view, f->replica) {
+		g.view = &view;
 		g.person = replica_person(&view, uid);
-		for (int pass = 0; g.person != NULL && pass < 2; pass++) {
-			g.official_count = g.tie_count = 0;
-			replica_each_organization(&view, gather_official, &g);
-			replica_each_association(&view, gather_tie, &g);
-			if (pass == 0) {
-				g.official_of = arena_alloc(a, (g.official_count + 1) * sizeof *g.official_of);
-				out->ties = arena_alloc(a, g.tie_count * sizeof *out->ties);
-			}
-		}
-		out->official_of = g.official_of;
-		out->tie_count = g.tie_count;
 		if (g.person != NULL) {
 			session_roles(g.person->roles, out->roles);
+			replica_associations_of(&view, g.person->no, gather_tie, &g);
 			replica_sessions_of(&view, g.person->no, gather_session, &g);
 		}
+		if (g.person != NULL && replica_is_official(&view, g.person->no))
+			replica_each_organization(&view, gather_official, &g);
 	}
+	out->official_of = arena_more(a, g.official_of, g.official_count, sizeof *g.official_of); /* its end */
 }
 
 static struct err tell_account(struct arena *a, struct flow *f, const struct caller *c, const char *uid,
@@ -204,9 +198,11 @@ static struct err remove_factor(struct arena *a, struct flow *f, const struct ca
 }
 
 /* No session outlives what ends it, not even one that is begun in the same second. */
-static void fill(struct entry *to)
+static void fill(struct entry *to, const struct entry *now)
 {
-	to->sessions_end = clock_now() + 1;
+	int64_t earliest = session_earliest(now);
+
+	to->sessions_end = 1 + (earliest > clock_now() ? earliest : clock_now());
 	to->signed_in_at = clock_now(); /* enabled: the days without a sign-in are counted from now on */
 	to->fraud_at = 0;               /* what was found is taken back */
 }
@@ -223,8 +219,8 @@ static const struct move {
 	{ ACCOUNT_RESET, STATE_NONE, STATE_NONE, FIELD_SESSIONS_END, reset, NULL, true },
 	{ ACCOUNT_SECOND_FACTOR, STATE_NONE, STATE_NONE, 0, remove_factor, NULL, false },
 	{ ACCOUNT_DISABLE, STATE_ACTIVE, STATE_DISABLED, FIELD_STATE | FIELD_SESSIONS_END, NULL, "account-disabled", false },
-	{ ACCOUNT_ENABLE, STATE_DISABLED, STATE_ACTIVE, FIELD_STATE | FIELD_SIGNED_IN_AT | FIELD_FRAUD_AT, NULL,
-	    "account-enabled", false },
+	{ ACCOUNT_ENABLE, STATE_DISABLED, STATE_ACTIVE, FIELD_STATE | FIELD_SESSIONS_END | FIELD_SIGNED_IN_AT | FIELD_FRAUD_AT,
+	    NULL, "account-enabled", false },
 	{ ACCOUNT_REMOVE, STATE_DISABLED, STATE_REMOVED, FIELD_STATE | FIELD_SESSIONS_END, NULL, "account-removed", false },
 };
 
@@ -239,7 +235,7 @@ static struct err make_move(struct arena *a, struct flow *f, const struct caller
 		return FAIL(ERR_UNAVAILABLE, "there is no mail");
 	if (move->mails && (person.mail == NULL || person.state != STATE_ACTIVE))
 		return FAIL(ERR_INVALID, "the account is not active, or has no mail address");
-	fill(&to);
+	fill(&to, &person);
 	act_decided(&to, c, grounds);
 	struct act act = {
 		.question = *q,
@@ -307,14 +303,17 @@ struct err flow_open_case(struct arena *a, struct flow *f, const struct caller *
 
 struct err flow_view_case(struct arena *a, struct flow *f, const struct caller *c, const char *id, struct case_info *out)
 {
-	bool known = false;
+	bool fresh = false, known = false;
 
 	*out = (struct case_info){ .for_desk = act_has_role(f, c, ROLE_HELP_DESK | ROLE_AUDITOR) };
 	WITH_REPLICA(view, f->replica) {
 		const struct help_case *h = replica_case(&view, id);
 
+		fresh = view.fresh;
 		known = h != NULL && act_may_see(&view, replica_person(&view, c->uid), h->provider, h->user);
 	}
+	if (!fresh)
+		return FAIL(ERR_UNAVAILABLE, "the replica is stale");
 	if (!known)
 		return FAIL(ERR_NOT_FOUND, "no such case");
 	return dir_read(a, f->dir, c->uid, KIND_CASE, NULL, id, &out->entry);

@@ -5,7 +5,7 @@
 #include "flow/flow.h"
 
 struct desk_item {
-	const char *kind; /* claim, consent, revocation, no_official, verification, account, official_left */
+	const char *kind; /* claim, consent, association, revocation, no_official, verification, account, official_left */
 	struct entry entry;
 };
 struct desk_filter { const char *kind, *provider; }; /* NULL: any */

@@ -142,19 +142,6 @@ struct err factor_prepare(struct arena *a, struct flow *f, const char *uid, cons
 	return e.code == ERR_NOT_FOUND ? FAIL(ERR_UNAVAILABLE, "the second factor has just changed") : e;
 }
 
-static struct err record(struct flow *f, const struct caller *c, const char *uid, const char *event, const char *detail)
-{
-	char held[SHORT_SESSION];
-	struct audit_record r = session_record(c, AUDIT_CHANGE, event, held);
-
-	r.actor = uid;
-	r.resource_kind = kind_word(KIND_PERSON);
-	r.resource = uid;
-	r.outcome = "ok";
-	r.detail = detail;
-	return audit_write(f->audit, &r);
-}
-
 static struct err take_out(struct arena *a, struct flow *f, const char *uid, const char *digest, size_t *left)
 {
 	struct entry person, to = { .kind = KIND_PERSON, .id = uid };
@@ -176,13 +163,16 @@ static struct err take_out(struct arena *a, struct flow *f, const char *uid, con
 struct err factor_use_up(struct arena *a, struct flow *f, const struct caller *c, const char *uid,
     const struct factor_proof *proof)
 {
-	struct err e = record(f, c, uid, "second_factor.recovery_used", NULL);
+	static const char event[] = "second_factor.recovery_used";
+	struct caller owner = *c; /* he is not signed in yet */
+	struct err e = FAIL(ERR_CONFLICT, "");
 	size_t left = 0;
 
-	if (e.code == OK)
-		e = FAIL(ERR_CONFLICT, "");
+	memcpy(owner.uid, uid, strlen(uid) + 1);
+	TRY(account_record(f, &owner, AUDIT_CHANGE, event, uid, "permit", NULL, NULL));
 	for (int i = 0; i < TRIES && e.code == ERR_CONFLICT; i++)
 		e = take_out(a, f, uid, proof->recovery, &left);
+	account_outcome(f, &owner, event, uid, e);
 	if (e.code == ERR_NOT_FOUND)
 		return FAIL(ERR_CONFLICT, e.what);
 	if (e.code == ERR_CONFLICT)
@@ -237,6 +227,7 @@ struct err flow_factor_status(struct arena *a, struct flow *f, const struct call
 struct err flow_factor_enrol(
     struct arena *a, struct flow *f, const struct caller *c, struct second_factor *out, enum reason *why)
 {
+	static const char event[] = "second_factor.enrol";
 	unsigned char secret[TOTP_SECRET];
 	struct revision written;
 
@@ -244,7 +235,7 @@ struct err flow_factor_enrol(
 	*why = may_add(f, c);
 	if (*why != REASON_OK)
 		return SUCCESS;
-	TRY(record(f, c, c->uid, "second_factor.enrol", NULL));
+	TRY(account_record(f, c, AUDIT_CHANGE, event, c->uid, "permit", NULL, NULL));
 	random_bytes(secret, sizeof secret);
 	out->secret = arena_alloc(a, BASE32_TEXT(TOTP_SECRET));
 	totp_base32(secret, sizeof secret, out->secret);
@@ -252,6 +243,7 @@ struct err flow_factor_enrol(
 	    c->uid, out->secret, f->issuer, TOTP_DIGITS, TOTP_PERIOD);
 	struct err e = dir_totp_enrol(f->dir, c->uid, secret, sizeof secret, &written);
 	secret_wipe(secret, sizeof secret);
+	account_outcome(f, c, event, c->uid, e);
 	if (e.code != ERR_CONFLICT)
 		return e;
 	*why = ALREADY_DECIDED;
@@ -261,6 +253,7 @@ struct err flow_factor_enrol(
 struct err flow_factor_confirm(struct arena *a, struct flow *f, const struct caller *c, const char *code,
     struct recovery_codes *out, enum reason *why, struct revision *written)
 {
+	static const char event[] = "second_factor.add";
 	unsigned char secret[64];
 	size_t size = 0;
 	bool active;
@@ -277,8 +270,9 @@ struct err flow_factor_confirm(struct arena *a, struct flow *f, const struct cal
 	TRY(e);
 	if (*why != REASON_OK)
 		return SUCCESS;
-	TRY(record(f, c, c->uid, "second_factor.add", NULL));
+	TRY(account_record(f, c, AUDIT_CHANGE, event, c->uid, "permit", NULL, NULL));
 	e = dir_totp_activate(a, f->dir, c->uid, make_recovery(a, out), written);
+	account_outcome(f, c, event, c->uid, e);
 	if (e.code == ERR_CONFLICT) {
 		*why = ALREADY_DECIDED;
 		return SUCCESS;
@@ -292,6 +286,7 @@ struct err flow_factor_confirm(struct arena *a, struct flow *f, const struct cal
 struct err flow_factor_recovery(struct arena *a, struct flow *f, const struct caller *c, struct recovery_codes *out,
     enum reason *why, struct revision *written)
 {
+	static const char event[] = "second_factor.recovery_codes";
 	struct entry to = { .kind = KIND_PERSON, .id = c->uid };
 	bool active;
 
@@ -300,15 +295,18 @@ struct err flow_factor_recovery(struct arena *a, struct flow *f, const struct ca
 		*why = NOT_FOUND;
 	if (*why != REASON_OK)
 		return SUCCESS;
-	TRY(record(f, c, c->uid, "second_factor.recovery_codes", NULL));
+	TRY(account_record(f, c, AUDIT_CHANGE, event, c->uid, "permit", NULL, NULL));
 	to.recovery_digests = make_recovery(a, out);
-	TRY(dir_update(a, f->dir, NULL, &to, FIELD_RECOVERY, NULL, written));
+	struct err e = dir_update(a, f->dir, NULL, &to, FIELD_RECOVERY, NULL, written);
+	account_outcome(f, c, event, c->uid, e);
+	TRY(e);
 	return session_settle(f, written);
 }
 
 struct err flow_factor_remove(
     struct arena *a, struct flow *f, const struct caller *c, enum reason *why, struct revision *written)
 {
+	static const char event[] = "second_factor.remove";
 	bool active;
 
 	*why = may_change(f, c, &active);
@@ -316,8 +314,10 @@ struct err flow_factor_remove(
 		*why = NOT_FOUND;
 	if (*why != REASON_OK)
 		return SUCCESS;
-	TRY(record(f, c, c->uid, "second_factor.remove", NULL));
-	return factor_remove(a, f, c->uid, written);
+	TRY(account_record(f, c, AUDIT_CHANGE, event, c->uid, "permit", NULL, NULL));
+	struct err e = factor_remove(a, f, c->uid, written);
+	account_outcome(f, c, event, c->uid, e);
+	return e;
 }
 
 struct err factor_remove(struct arena *a, struct flow *f, const char *uid, struct revision *written)

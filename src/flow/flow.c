@@ -59,6 +59,17 @@ struct err flow_check(struct arena *a, const struct flow_settings *s)
 	return e;
 }
 
+static void put_away(struct flow *f)
+{
+	blocklist_close(f->blocklist);
+	paper_close(f->paper);
+	throttle_close(f->mails);
+	throttle_close(f->throttle);
+	book_close(f->book);
+	uses_close(f->uses);
+	free(f);
+}
+
 struct err flow_open(const struct flow_settings *settings, struct replica *replica, struct dir *dir, struct dir *nppes,
     struct audit *audit, const struct forms *forms, struct mail *mail, struct flow **out)
 {
@@ -94,13 +105,7 @@ struct err flow_open(const struct flow_settings *settings, struct replica *repli
 	flow_configure(f, settings);
 	e = keeper_open(f);
 	if (e.code != OK) {
-		blocklist_close(f->blocklist);
-		paper_close(f->paper);
-		throttle_close(f->mails);
-		throttle_close(f->throttle);
-		book_close(f->book);
-		uses_close(f->uses);
-		free(f);
+		put_away(f);
 		return e;
 	}
 	*out = f;
@@ -110,11 +115,5 @@ struct err flow_open(const struct flow_settings *settings, struct replica *repli
 void flow_close(struct flow *f)
 {
 	keeper_close(f);
-	blocklist_close(f->blocklist);
-	paper_close(f->paper);
-	throttle_close(f->mails);
-	throttle_close(f->throttle);
-	book_close(f->book);
-	uses_close(f->uses);
-	free(f);
+	put_away(f);
 }

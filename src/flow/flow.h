@@ -213,8 +213,8 @@ struct explained_path {
 	bool open;
 };
 struct explanation {
-	struct explained_path *paths; /* every path looked at; at least one, empty of entries if there is no path */
-	size_t count;
+	struct explained_path *paths; /* every path looked at; at least one, empty of entries if there is or need be no path */
+	size_t count, decisive;       /* decisive: which of them the verdict rests on */
 };
 /* Decides and audits. Never blocks. ERR_INVALID: the action is not asked of such a resource. The answer's verdict is
  * what may be told to the subject (hidden existence applied); real is what the rule said, for callers that may know
@@ -231,9 +231,10 @@ struct document {
 };
 /* [waits] record.list / record.view / record.update; acting_for may be NULL. All of them return SUCCESS with a verdict
  * that is no permit, or do what the verdict permits. ERR_UNAVAILABLE also if the directory does not show or save what
- * the rule permits. The list tells no bodies, and at most 1,000 records. */
+ * the rule permits. The list tells no bodies; a cursor that is none is ERR_INVALID. */
 struct err flow_list_records(struct arena *, struct flow *, const struct caller *, const char *provider,
-    const char *acting_for, struct answer *, struct document **out, size_t *count);
+    const char *acting_for, const struct page *, struct answer *, struct document **out, size_t *count,
+    const char **next);
 struct err flow_view_record(struct arena *, struct flow *, const struct caller *, const char *id,
     const char *acting_for, struct answer *, struct document *out);
 /* expected: from If-Match. ERR_CONFLICT: the record has changed since (412). problems: field-precise, see form.h. */

@@ -627,7 +627,7 @@ static void check(struct checking *c, const struct place *at, const struct node 
 		return;
 	}
 	if (n->choices != NULL && !is_choice(n->choices, value)) {
-		char *list = json_dumps(n->choices, JSON_ENCODE_ANY | JSON_COMPACT);
+		char *list = json_dumps(n->choices, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
 
 		PROBLEM(c, at, "must be one of %.400s", list != NULL ? list : "the form's values");
 		free(list);

@@ -57,11 +57,6 @@ const char *grant_text(const struct grant *g, const char *member)
 	return text != NULL ? text : "";
 }
 
-int64_t grant_number(const struct grant *g, const char *member)
-{
-	return json_integer_value(json_object_get(g->asked, member));
-}
-
 static struct err move(struct arena *a, struct flow *f, struct grant *g, enum state from, enum state to)
 {
 	struct entry entry = { .kind = KIND_GRANT, .id = g->entry.id, .state = to };

@@ -19,7 +19,6 @@ struct err grant_find(struct arena *, struct flow *, const char *purpose, const 
 void grant_close(struct grant *);
 #define grant_auto [[gnu::cleanup(grant_close)]] struct grant
 const char *grant_text(const struct grant *, const char *member); /* "" if there is none */
-int64_t grant_number(const struct grant *, const char *member);   /* 0 if there is none */
 /* [waits] Uses it up. ERR_NOT_FOUND: somebody was first. */
 struct err grant_use(struct arena *, struct flow *, struct grant *);
 /* [waits] What it was used for has not happened: it may be used again. */

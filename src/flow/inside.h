@@ -57,6 +57,8 @@ struct audit_record session_record(const struct caller *, enum audit_class, cons
 void session_roles(unsigned held, const char *out[4]);
 /* ok: it may be used now; else why not. */
 enum reason session_judge(const struct flow *, const struct session *, const struct person *, int64_t now);
+/* Sessions of that person that began earlier are void, and those of this very second count as begun then. */
+int64_t session_earliest(const struct entry *person);
 bool session_digest_of(const char *hex, unsigned char out[32]);
 bool session_is_token(const char *);
 /* Ends a session in the directory. One that has ended already, or is not there, is no error; then *out is left. */
@@ -128,6 +130,10 @@ struct mailed;
 struct err account_record(struct flow *, const struct caller *, enum audit_class, const char *event, const char *uid,
     const char *outcome, const char *reason, const char *detail);
 void account_outcome(struct flow *, const struct caller *, const char *event, const char *uid, struct err);
+/* A link is good while the account's password and the end of its sessions are what they were when it was made. */
+struct grant;
+const char *account_as_of(struct arena *, const struct entry *person);
+bool account_is_as_of(struct arena *, const struct entry *person, const struct grant *);
 void account_problem(struct arena *, struct form_problems *, const char *pointer, const char *rule);
 /* Records and counts what ends in a mail. go: it is not too much for whom it is about, which nobody is told. */
 struct err account_mailed(struct arena *, struct flow *, const struct caller *, const char *event, const char *claimed,
@@ -144,6 +150,8 @@ struct renewal {
 	const char *bytes;             /* the new one, as typed */
 	size_t size;
 	bool changed;
+	bool overtaken;                /* it was changed, and then somebody else has ended his sessions */
+	int64_t begins_at;             /* changed: a session that it begins is no older */
 	struct form_problems problems; /* count > 0: the old one is right, the new one is not taken */
 	struct revision written;
 };
@@ -226,6 +234,8 @@ bool act_has_role(struct flow *, const struct caller *, unsigned roles);
  * asking the directory would tell a stranger who knows how ids are made, and a list would tell him how many there are.
  * person: NULL is nobody. */
 bool act_may_see(const struct view *, const struct person *, number provider, number user);
+/* The number of an organization; 0: none is named, or the replica knows of none. */
+number act_org_no(const struct view *, const char *id);
 /* Something that is no enrollment data is about to be shown to somebody to whom the directory has shown it: recorded. */
 struct err act_looked(struct flow *, const struct caller *, const char *event, const struct entry *);
 
@@ -254,6 +264,20 @@ struct err mend_fraud(struct arena *, struct flow *);
 struct err mend_claims(struct arena *, struct flow *);
 struct err mend_documents(struct arena *, struct flow *);
 
+/* ---- employer.c: closing what goes through an employer ---- */
+/* What a person has through an employer, or what goes through an employer at a provider. */
+struct closing {
+	const char *user, *provider, *employer; /* ids; user or provider is NULL */
+	const char *by, *reason;                /* who decided it, and why, as each entry is to say */
+	enum state refused;                     /* what becomes of a request that is pending */
+	const struct mail_field *told;          /* to whoever loses an association by it; NULL: he knows */
+};
+/* Until nothing is open. Whatever keeps more from being opened is written before. */
+struct err employer_close(struct arena *, struct flow *, const struct caller *, const struct closing *);
+/* The employers that somebody is leaving, or that a provider bars: the list ends with NULL, or is NULL. */
+bool employer_listed(const char *const *list, const char *id);
+const char *const *employer_list(struct arena *, const char *const *list, const char *id, bool in); /* with it, or without */
+
 /* ---- case.c: what the help desk is to look at ---- */
 /* Fills about->id: of the case of that kind that is open about the same user, provider and employer; or else, *made, the one
  * that the next has: it says what it is about and the how manieth it is, so that of two at once, even at two gateways, one
@@ -276,16 +300,19 @@ struct err attachment_fetch(struct flow *, const char *as, const struct attachme
 /* What a list is about; NULL or 0: any. Of organizations user is the AO, the registrant or an associate, and provider
  * and employer are not asked for. */
 struct list_query {
-	enum kind kind; /* association, consent, submission, claim, case, organization */
+	enum kind kind; /* association, consent, submission, claim, case, organization; a provider's record */
 	const char *provider, *employer, *user;
 	enum state state; /* what it is now: a request whose time has passed is expired, marked or not */
 	enum case_kind case_kind;
+	/* Only what the help desk may decide on now, as its provider is; of associations what Authorized Officials ask for
+	 * themselves. */
+	bool for_desk;
 	/* Of organizations: open providers without an AO whose account is there; employers that were never verified. */
 	enum { LACKS_NOTHING, LACKS_OFFICIAL, LACKS_VERIFICATION } lacks;
 };
 struct listing {
 	struct entry *entries; /* without documents; their states are what they are now */
-	size_t count;
+	size_t count, hidden;  /* hidden: what the replica holds and the directory does not show */
 	const char *next;      /* cursor of the page after this; NULL: there is none */
 };
 /* [waits] Newest change first: found in the replica, then each read from the directory as `as`, so that whatever the

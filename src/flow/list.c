@@ -47,7 +47,7 @@ static bool read_cursor(const char *cursor, struct position *out)
 
 	if (!take_number(&cursor, INT64_MAX / 100, &micros) || !take_number(&cursor, UINT32_MAX, &count) ||
 	    !take_number(&cursor, UINT16_MAX, &server) || !take_number(&cursor, UINT16_MAX, &modification) ||
-	    !id_is_plain(cursor))
+	    !(id_is_plain(cursor) || id_is_enrollment(cursor)))
 		return false;
 	*out = (struct position){
 		{ (int64_t)micros, (uint32_t)count, (uint16_t)server, (uint16_t)modification },
@@ -140,24 +140,24 @@ static bool in_state(const struct walk *w, enum state state)
 
 struct tied {
 	const struct walk *walk;
-	number organization;
 	bool found;
 };
 
-static bool look_for_tie(void *self, const struct association *tie)
+static bool look_for_tie(void *self, const struct path *path)
 {
+	const struct association *tie = path->tie;
 	struct tied *t = self;
 
-	t->found = tie->provider == t->organization &&
+	t->found = tie != NULL &&
 	    association_state((enum state)tie->state, tie->expires, tie->not_after, t->walk->now) == STATE_APPROVED;
 	return !t->found;
 }
 
-static bool acts_for(const struct walk *w, number person, number organization)
+static bool acts_for(const struct walk *w, const struct person *person, const struct organization *organization)
 {
-	struct tied t = { .walk = w, .organization = organization };
+	struct tied t = { .walk = w };
 
-	replica_associations_of(w->view, person, look_for_tie, &t);
+	replica_paths(w->view, person, organization, look_for_tie, &t);
 	return t.found;
 }
 
@@ -170,14 +170,33 @@ static bool may_see_submission(const struct walk *w, const struct submission *on
 {
 	return may_see(w, one->provider, one->user) ||
 	    (w->reader != NULL && (w->reader->roles & ROLE_PROCESSOR) && one->state == STATE_SUBMITTED) ||
-	    (w->reader != NULL && acts_for(w, w->reader->no, one->provider));
+	    acts_for(w, w->reader, replica_organization_no(w->view, one->provider));
+}
+
+/* Of a provider that is not active no form and no request is decided on, and of a closed one no revocation (docs/rules.md):
+ * they wait until it is open again. */
+static bool is_decided_on(const struct walk *w, number provider)
+{
+	const struct organization *p = w->query->for_desk ? replica_organization_no(w->view, provider) : NULL;
+
+	return !w->query->for_desk || (p != NULL && (p->state == STATE_ACTIVE ||
+	    (w->query->kind == KIND_CASE && p->state != STATE_CLOSED)));
+}
+
+/* Nobody decides on his own: what a provider's AO asks for himself is for the help desk. */
+static bool is_officials_own(const struct walk *w, const struct association *one)
+{
+	const struct organization *provider = replica_organization_no(w->view, one->provider);
+
+	return provider != NULL && one->user != 0 && provider->official == one->user;
 }
 
 static bool visit_association(void *self, const struct association *one)
 {
 	struct walk *w = self;
 
-	if (fits(w->user, one->user) && fits(w->provider, one->provider) && fits(w->employer, one->employer) &&
+	if (is_decided_on(w, one->provider) && (!w->query->for_desk || is_officials_own(w, one)) &&
+	    fits(w->user, one->user) && fits(w->provider, one->provider) && fits(w->employer, one->employer) &&
 	    in_state(w, association_state((enum state)one->state, one->expires, one->not_after, w->now)) &&
 	    may_see(w, one->provider, one->user))
 		consider(w, &one->mark, one->id, one->provider);
@@ -188,7 +207,7 @@ static bool visit_consent(void *self, const struct consent *one)
 {
 	struct walk *w = self;
 
-	if (fits(w->provider, one->provider) && fits(w->employer, one->employer) &&
+	if (is_decided_on(w, one->provider) && fits(w->provider, one->provider) && fits(w->employer, one->employer) &&
 	    in_state(w, consent_state((enum state)one->state, one->not_after, w->now)) && may_see(w, one->provider, 0))
 		consider(w, &one->mark, one->id, one->provider);
 	return true;
@@ -201,6 +220,13 @@ static bool visit_submission(void *self, const struct submission *one)
 	if (fits(w->user, one->user) && fits(w->provider, one->provider) && fits(w->employer, one->employer) &&
 	    in_state(w, (enum state)one->state) && may_see_submission(w, one))
 		consider(w, &one->mark, one->id, one->provider);
+	return true;
+}
+
+/* Whether he may have the list was decided before; each is still read in his name. */
+static bool visit_record(void *self, const struct record *one)
+{
+	consider(self, &one->mark, one->id, one->provider);
 	return true;
 }
 
@@ -218,8 +244,8 @@ static bool visit_case(void *self, const struct help_case *one)
 {
 	struct walk *w = self;
 
-	if (fits(w->user, one->user) && fits(w->provider, one->provider) && fits(w->employer, one->employer) &&
-	    in_state(w, (enum state)one->state) &&
+	if (is_decided_on(w, one->provider) && fits(w->user, one->user) && fits(w->provider, one->provider) &&
+	    fits(w->employer, one->employer) && in_state(w, (enum state)one->state) &&
 	    (w->query->case_kind == CASE_NONE || w->query->case_kind == (enum case_kind)one->kind) &&
 	    may_see(w, one->provider, one->user))
 		consider(w, &one->mark, one->id, 0);
@@ -240,7 +266,8 @@ static bool is_lacking(const struct walk *w, const struct organization *one)
 /* Is he its AO, has he registered it, or does he act for it? */
 static bool has_to_do_with(const struct walk *w, const struct organization *one)
 {
-	return fits(w->user, one->official) || fits(w->user, one->registrant) || acts_for(w, w->user, one->no);
+	return fits(w->user, one->official) || fits(w->user, one->registrant) ||
+	    acts_for(w, replica_person_no(w->view, w->user), one);
 }
 
 static bool visit_organization(void *self, const struct organization *one)
@@ -255,10 +282,10 @@ static bool visit_organization(void *self, const struct organization *one)
 
 static number organization_number(const struct view *v, const char *id, bool *known)
 {
-	const struct organization *one = id != NULL ? replica_organization(v, id) : NULL;
+	number one = act_org_no(v, id);
 
-	*known = *known && (id == NULL || one != NULL);
-	return one != NULL ? one->no : 0;
+	*known = *known && (id == NULL || one != 0);
+	return one;
 }
 
 static void look_for(const struct view *v, struct walk *w, const struct list_query *q)
@@ -295,6 +322,9 @@ static void look_for(const struct view *v, struct walk *w, const struct list_que
 		break;
 	case KIND_ORGANIZATION:
 		replica_each_organization(v, visit_organization, w);
+		break;
+	case KIND_RECORD:
+		replica_records_of(v, w->provider, visit_record, w);
 		break;
 	default:
 		break; /* no list of the others */
@@ -365,8 +395,10 @@ struct err list_several(struct arena *a, struct flow *f, const char *as, const s
 			}
 			after = one->at;
 			struct err e = dir_read_head(a, f->dir, as, one->kind, one->provider_id, one->at.id, entry);
-			if (e.code == ERR_NOT_FOUND)
+			if (e.code == ERR_NOT_FOUND) {
+				out->hidden++;
 				continue;
+			}
 			if (e.code != OK)
 				return e;
 			put_in_time(entry, walk.now);

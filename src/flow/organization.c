@@ -193,7 +193,8 @@ static struct err add_organization(
 	struct err err = dir_read(a, f->dir, c->uid, KIND_ORGANIZATION, NULL, e->id, &there);
 	if (err.code != OK && err.code != ERR_NOT_FOUND)
 		return err;
-	if (err.code != OK || !text_same(there.name, e->name) || !text_same(there.tin, e->tin))
+	if (err.code != OK || !text_same(there.name, e->name) || !text_same(there.tin, e->tin) ||
+	    there.provider_kind != e->provider_kind || there.is_employer != e->is_employer)
 		return FAIL(ERR_INVALID, "'Idempotency-Key' was used for another request");
 	*e = there;
 	return SUCCESS;
@@ -252,19 +253,26 @@ struct err flow_register_organization(struct arena *a, struct flow *f, const str
 
 /* ---- describing ---- */
 
-/* What the help desk has looked at is not changed behind its back. */
+/* What the help desk has looked at, or looks at, is not changed behind its back. */
 static bool is_established(const struct entry *e)
 {
 	return e->state != STATE_REGISTERED || e->official != NULL;
 }
 
-static unsigned apply(struct arena *a, const struct organization_wish *w, struct entry *e, struct form_problems *p)
+static const char *why_fixed(struct flow *f, const struct entry *e)
 {
-	unsigned fields = 0;
-	static const char fixed[] =
-	    "is fixed once the organization is established; the help desk knows how to change it";
+	if (is_established(e))
+		return "is fixed once the organization is established; the help desk knows how to change it";
+	return claim_waits(f, e->id) ? "is fixed while a claim to be its Authorized Official is looked at" : NULL;
+}
 
-	if ((w->name != NULL || w->tin != NULL) && is_established(e))
+static unsigned apply(
+    struct arena *a, struct flow *f, const struct organization_wish *w, struct entry *e, struct form_problems *p)
+{
+	const char *fixed = w->name != NULL || w->tin != NULL ? why_fixed(f, e) : NULL;
+	unsigned fields = 0;
+
+	if (fixed != NULL)
 		organization_complain(a, p, w->name != NULL ? "/name" : "/tin", fixed);
 	if (w->npis != NULL && e->provider_kind != PROVIDER_ORGANIZATION)
 		organization_complain(a, p, "/npis",
@@ -296,7 +304,7 @@ static struct err write_description(struct arena *a, struct flow *f, const struc
 {
 	struct entry before = *entry;
 	const char *holder;
-	unsigned fields = apply(a, w, entry, problems);
+	unsigned fields = apply(a, f, w, entry, problems);
 
 	if (problems->count > 0)
 		return FAIL(ERR_INVALID, "the organization is not described well");
@@ -372,7 +380,8 @@ static const struct {
 
 /* Once, on what the directory has now. ERR_CONFLICT: it has changed in between. */
 static struct err move_once(struct arena *a, struct flow *f, const struct caller *c, enum organization_step step,
-    const struct question *q, const struct grounds *g, struct judged *j, struct entry *entry, const char **holder)
+    const struct question *q, const struct grounds *g, const struct revision *expected, struct judged *j,
+    struct entry *entry, const char **holder)
 {
 	*holder = NULL;
 	TRY(dir_read(a, f->dir, c->uid, KIND_ORGANIZATION, NULL, q->resource, entry));
@@ -380,6 +389,8 @@ static struct err move_once(struct arena *a, struct flow *f, const struct caller
 		decide_refuse(j, ALREADY_DECIDED);
 		return SUCCESS;
 	}
+	if (expected->micros != 0 && revision_compare(&entry->revision, expected) != 0)
+		return FAIL(ERR_CONFLICT, "the organization has changed since it was read");
 	if (steps[step].to == STATE_ACTIVE)
 		TRY(organization_hold_tin(a, f, entry, holder));
 	struct guard guard = { .state = entry->state, .revision = entry->revision };
@@ -397,7 +408,8 @@ static struct err move_once(struct arena *a, struct flow *f, const struct caller
 }
 
 struct err flow_move_organization(struct arena *a, struct flow *f, const struct caller *c, enum organization_step step,
-    const char *id, const struct grounds *g, struct answer *answer, struct organization_info *out)
+    const char *id, const struct grounds *g, const struct revision *expected, struct answer *answer,
+    struct organization_info *out)
 {
 	struct question q = act_question(c, steps[step].action, "provider", id);
 	const char *holder = NULL;
@@ -411,8 +423,8 @@ struct err flow_move_organization(struct arena *a, struct flow *f, const struct 
 		int tries = TRIES;
 
 		do
-			e = move_once(a, f, c, step, &q, g, &j, &entry, &holder);
-		while (e.code == ERR_CONFLICT && holder == NULL && --tries > 0);
+			e = move_once(a, f, c, step, &q, g, expected, &j, &entry, &holder);
+		while (e.code == ERR_CONFLICT && holder == NULL && expected->micros == 0 && --tries > 0);
 	}
 	*answer = j.answer;
 	out->tin_held_by = holder;
@@ -432,7 +444,7 @@ struct held {
 	struct {
 		const char *id, *official;
 	} * list;
-	size_t count, room;
+	size_t count;
 };
 
 /* Active organizations of an official whose account is not active. */
@@ -444,13 +456,7 @@ static bool note_held(void *self, const struct organization *o)
 	if (o->state != STATE_ACTIVE || p == NULL || p->state == STATE_ACTIVE ||
 	    (h->official != 0 && h->official != o->official))
 		return true;
-	if (h->count == h->room) {
-		void *more = arena_alloc(h->arena, 2 * h->room * sizeof *h->list);
-
-		memcpy(more, h->list, h->count * sizeof *h->list);
-		h->list = more;
-		h->room *= 2;
-	}
+	h->list = arena_more(h->arena, h->list, h->count, sizeof *h->list);
 	h->list[h->count].id = arena_strdup(h->arena, o->id);
 	h->list[h->count++].official = arena_strdup(h->arena, p->uid);
 	return true;
@@ -460,11 +466,10 @@ static bool note_held(void *self, const struct organization *o)
 static struct err suspend_held(struct arena *a, struct flow *f, const struct caller *c, const char *uid,
     const char *const **suspended, struct revision *written)
 {
-	struct held h = { .arena = a, .room = 16 };
+	struct held h = { .arena = a };
 	const char **done;
 	size_t count = 0;
 
-	h.list = arena_alloc(a, h.room * sizeof *h.list);
 	WITH_REPLICA(view, f->replica) {
 		const struct person *p = uid != NULL ? replica_person(&view, uid) : NULL;
 

@@ -38,9 +38,11 @@ struct err flow_update_organization(struct arena *, struct flow *, const struct 
     struct organization_info *out);
 
 enum organization_step { ORGANIZATION_VERIFY, ORGANIZATION_SUSPEND, ORGANIZATION_REINSTATE, ORGANIZATION_CLOSE };
-/* ERR_CONFLICT: another organization is established under its TIN. */
+/* ERR_CONFLICT: another organization is established under its TIN (then out says which), or it is not as expected; an
+ * empty revision expects nothing. */
 struct err flow_move_organization(struct arena *, struct flow *, const struct caller *, enum organization_step,
-    const char *id, const struct grounds *, struct answer *, struct organization_info *out);
+    const char *id, const struct grounds *, const struct revision *expected, struct answer *,
+    struct organization_info *out);
 
 struct fraud_info {
 	const char *uid;
@@ -69,9 +71,9 @@ struct err flow_view_claim(
 /* His own; for help desk, auditors and a provider's AO all that the directory shows. */
 struct err flow_list_claims(struct arena *, struct flow *, const struct caller *, const char *provider, enum state,
     const struct page *, struct claim_info **out, size_t *count, const char **next);
-/* claim.approve, .replace, .reject and .withdraw. ERR_CONFLICT: another organization is established under its TIN. */
+/* claim.approve, .replace, .reject and .withdraw. ERR_CONFLICT as above. */
 struct err flow_decide_claim(struct arena *, struct flow *, const struct caller *, enum action, const char *id,
-    const struct grounds *, struct answer *, struct claim_info *out);
+    const struct grounds *, const struct revision *expected, struct answer *, struct claim_info *out);
 
 /* For the help desk: is what the document says what was registered? Spelling aside. A mismatch is people's to judge. */
 struct claim_comparison {

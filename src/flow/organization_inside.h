@@ -11,6 +11,10 @@ void organization_check(struct arena *, struct organization_wish *, struct form_
 const char *organization_join(struct arena *, const char *const *lines);
 const char *const *organization_split(struct arena *, const char *joined);
 
+/* ---- claim.c ---- */
+/* Does the help desk look at a claim to be its Authorized Official? */
+bool claim_waits(struct flow *, const char *organization);
+
 /* ---- organization.c ---- */
 enum telling_of { ONE_ORGANIZATION, LISTED_ORGANIZATION };
 /* What of the entry that the directory has shown him the person may be told. */

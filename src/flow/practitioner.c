@@ -8,21 +8,11 @@
 
 #include "base/banned.h"
 
-static struct err record(struct flow *f, const struct caller *c, const char *uid, const char *event, const char *detail)
+/* A change of his entry that he makes by signing in: said before, and what came of it. */
+static struct err begin(struct flow *f, struct caller *c, const char *uid, const char *event, const char *detail)
 {
-	struct audit_record r = {
-		.class = AUDIT_CHANGE,
-		.event = event,
-		.request_id = c->request_id,
-		.address = c->address,
-		.actor = uid,
-		.resource_kind = kind_word(KIND_PERSON),
-		.resource = uid,
-		.outcome = "ok",
-		.detail = detail,
-	};
-
-	return audit_write(f->audit, &r);
+	memcpy(c->uid, uid, strlen(uid) + 1);
+	return account_record(f, c, AUDIT_CHANGE, event, uid, "permit", NULL, detail);
 }
 
 static unsigned differences(const struct entry *now, const struct entry *to)
@@ -41,12 +31,14 @@ static struct err refresh(
 {
 	struct guard guard = { .state = STATE_ACTIVE, .revision = now->revision };
 	unsigned fields = differences(now, to);
+	struct caller owner = *c;
 	struct revision written;
 
 	if (fields == 0)
 		return SUCCESS;
-	TRY(record(f, c, to->id, "account.update", "as NPPES has it"));
+	TRY(begin(f, &owner, to->id, "account.update", "as NPPES has it"));
 	struct err e = dir_update(a, f->dir, NULL, to, fields, &guard, &written);
+	account_outcome(f, &owner, "account.update", to->id, e);
 	/* Whoever was first has read the same. */
 	return e.code == ERR_CONFLICT ? SUCCESS : settle(f, e, &written);
 }
@@ -54,10 +46,12 @@ static struct err refresh(
 /* ERR_CONFLICT: somebody of that name has come in between. */
 static struct err arrive(struct arena *a, struct flow *f, const struct caller *c, const struct entry *to)
 {
+	struct caller owner = *c;
 	struct revision written;
 
-	TRY(record(f, c, to->id, "account.create", arena_printf(a, "from NPPES, NPI %s", to->npis[0])));
+	TRY(begin(f, &owner, to->id, "account.create", arena_printf(a, "from NPPES, NPI %s", to->npis[0])));
 	struct err e = dir_add(a, f->dir, NULL, to, &written);
+	account_outcome(f, &owner, "account.create", to->id, e);
 	return settle(f, e, &written);
 }
 

@@ -2,18 +2,9 @@
  * the directory's own rules are a second wall. */
 #include "flow/flow.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/clock.h"
-#include "base/json.h"
-#include "base/log.h"
-#include "base/text.h"
 #include "flow/inside.h"
 
 #include "base/banned.h"
-
-#define LIST_MOST 1000
 
 static struct question question_of(const struct caller *c, enum action action, const char *kind, const char *id,
     const char *acting_for)
@@ -82,87 +73,34 @@ struct err flow_view_record(struct arena *a, struct flow *f, const struct caller
 	return e;
 }
 
-struct ids {
-	char list[LIST_MOST][ID_MOST + 1];
-	size_t count;
-};
-
-static bool note_id(void *self, const struct record *record)
-{
-	struct ids *ids = self;
-	size_t size = strlen(record->id);
-
-	if (size <= ID_MOST) {
-		memcpy(ids->list[ids->count], record->id, size + 1);
-		ids->count++;
-	}
-	return ids->count < LIST_MOST;
-}
-
-static int by_id(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
-/* The heads of those that the directory shows the user. */
-static struct err read_heads(struct arena *a, struct flow *f, const struct caller *c, const char *provider,
-    const struct ids *ids, struct document *out, size_t *count)
-{
-	struct arena *heads = arena_open();
-	struct err e = SUCCESS;
-
-	for (size_t i = 0; i < ids->count && e.code == OK; i++) {
-		struct entry entry;
-
-		arena_reset(heads);
-		e = dir_read_head(heads, f->dir, c->uid, KIND_RECORD, provider, ids->list[i], &entry);
-		if (e.code == OK)
-			out[(*count)++] = (struct document){
-				.id = ids->list[i],
-				.provider = provider,
-				.form = arena_strdup(a, entry.form != NULL ? entry.form : ""),
-				.status = arena_strdup(a, entry.status != NULL ? entry.status : ""),
-				.revision = entry.revision,
-			};
-		else if (e.code == ERR_NOT_FOUND)
-			e = SUCCESS; /* deleted just now, perhaps; the caller looks whether it was only this one */
-		else
-			e = FAIL(e.code, arena_strdup(a, e.what));
-	}
-	arena_close(heads);
-	return e;
-}
-
 struct err flow_list_records(struct arena *a, struct flow *f, const struct caller *c, const char *provider,
-    const char *acting_for, struct answer *answer, struct document **out, size_t *count)
+    const char *acting_for, const struct page *page, struct answer *answer, struct document **out, size_t *count,
+    const char **next)
 {
 	struct question q = question_of(c, RECORD_LIST, "provider", provider, acting_for);
+	struct list_query query = { .kind = KIND_RECORD, .provider = provider };
+	struct listing found;
 	struct judged j;
 
 	*out = NULL;
 	*count = 0;
+	*next = NULL;
 	TRY(decide(a, f, c, &q, &j, answer));
 	if (!answer->verdict.allow)
 		return SUCCESS;
-
-	struct ids *ids = arena_alloc(a, sizeof *ids);
-	WITH_REPLICA(view, f->replica) {
-		const struct organization *p = replica_organization(&view, provider);
-
-		if (p != NULL)
-			replica_records_of(&view, p->no, note_id, ids);
-	}
-	qsort(ids->list, ids->count, sizeof ids->list[0], by_id);
-	*out = arena_alloc(a, ids->count * sizeof **out);
-	struct err e = read_heads(a, f, c, j.provider, ids, *out, count);
-	if (e.code == OK && *count == 0 && ids->count > 0)
+	struct err e = list_entries(a, f, c->uid, &query, page, &found);
+	if (e.code == OK && found.count == 0 && found.hidden > 0)
 		e = act_refused(a, f, c, &q, &j);
-	if (e.code != OK) {
+	if (e.code != OK)
 		decide_refuse(&j, UNAVAILABLE);
-		*count = 0;
-	}
 	*answer = j.answer;
-	return e;
+	if (e.code != OK || !answer->verdict.allow)
+		return e;
+	*out = arena_alloc(a, found.count * sizeof **out);
+	for (; *count < found.count; ++*count)
+		(*out)[*count] = record_document(&found.entries[*count], false);
+	*next = found.next;
+	return SUCCESS;
 }
 
 /* ---- writing ---- */

@@ -165,11 +165,12 @@ static struct err change(struct flow *f, const struct caller *c, const struct pr
 	account_outcome(f, c, event, by->uid,
 	    e.code == OK && !r->changed ? FAIL(ERR_CONFLICT, "the old or the new one is not right") : e);
 	TRY(e);
-	if (outcome == PASSWORD_WRONG || outcome == PASSWORD_LOCKED) {
-		out->outcome = outcome == PASSWORD_WRONG ? BIND_WRONG : BIND_LOCKED;
+	out->outcome = outcome == PASSWORD_WRONG ? BIND_WRONG
+	    : outcome == PASSWORD_LOCKED	 ? BIND_LOCKED
+	    : outcome == PASSWORD_EXPIRED	 ? BIND_EXPIRED
+						 : BIND_RIGHT;
+	if (out->outcome != BIND_RIGHT)
 		return SUCCESS;
-	}
-	out->outcome = BIND_RIGHT;
 	if (!r->changed) {
 		password_refused(r->arena, outcome, "/new_password", &r->problems);
 		return SUCCESS;
@@ -177,6 +178,17 @@ static struct err change(struct flow *f, const struct caller *c, const struct pr
 	e = end_sessions(r->arena, f, by->uid, &r->written);
 	notice_send(r->arena, f, "password-changed", by->uid, NULL);
 	return e;
+}
+
+/* Where a link, or the help desk, has ended his sessions meanwhile, the one that he is about to begin is among them. */
+static struct err look_again(struct flow *f, const struct entry *before, struct renewal *r)
+{
+	struct entry now;
+
+	TRY(dir_read(r->arena, f->dir, NULL, KIND_PERSON, NULL, before->id, &now));
+	r->begins_at = session_earliest(&now);
+	r->overtaken = now.sessions_end != before->sessions_end;
+	return SUCCESS;
 }
 
 struct err password_renew(struct flow *f, const struct caller *c, const char *uid, const struct password *whole,
@@ -197,6 +209,8 @@ struct err password_renew(struct flow *f, const struct caller *c, const char *ui
 		e = dir_bind_person(f->dir, uid, whole->bytes, whole->size, out);
 	else if (e.code == OK)
 		e = change(f, c, &by, &new, r, out);
+	if (e.code == OK && r->changed)
+		e = look_again(f, &person, r);
 	password_wipe(&new);
 	secret_wipe(&by, sizeof by);
 	return e;
@@ -209,7 +223,7 @@ static struct err mail_link(struct arena *a, struct flow *f, const struct entry 
 	char token[TOKEN_TEXT];
 	int minutes = flow_set(&f->set.reset_minutes);
 	/* A link is for one change: whatever changes the password makes all others void. */
-	const char *document = arena_printf(a, "{\"password\":%lld}", (long long)person->password_changed_at);
+	const char *document = arena_printf(a, "{\"as_of\":\"%s\"}", account_as_of(a, person));
 
 	TRY(grant_make(a, f, RESET, person->id, document, minutes * 60, token));
 	char *link = grant_link(a, f, "password-resets", token);
@@ -236,6 +250,17 @@ struct err account_mail_reset(struct arena *a, struct flow *f, const char *uid)
 	return mail_link(a, f, &person);
 }
 
+/* May a link open it? Not what an administrator has locked: a new password takes away any lock. */
+static struct err is_open(struct arena *a, struct flow *f, const struct entry *person, bool *out)
+{
+	struct dir_failures failures = { 0 };
+
+	if (is_ours(person))
+		TRY(dir_failures(a, f->dir, person->id, &failures));
+	*out = is_ours(person) && !failures.for_good;
+	return SUCCESS;
+}
+
 /* ERR_NOT_FOUND: nobody. */
 static struct err find(struct arena *a, struct flow *f, const char *mail, const char *username, struct entry *out)
 {
@@ -255,11 +280,12 @@ static struct err find(struct arena *a, struct flow *f, const char *mail, const 
 /* What cannot be sent is told to nobody: it would say that there is somebody to send it to. */
 static struct err answer_request(struct arena *a, struct flow *f, const struct entry *person)
 {
-	struct err e = SUCCESS;
+	bool open = false;
+	struct err e = is_open(a, f, person, &open);
 
-	if (is_ours(person))
+	if (e.code == OK && open)
 		e = mail_link(a, f, person);
-	else if (person->state == STATE_ACTIVE && person->mail != NULL)
+	else if (e.code == OK && person->realm == REALM_NPPES && person->state == STATE_ACTIVE && person->mail != NULL)
 		e = mail_send(f->mail, "password-elsewhere", person->mail,
 		    (struct mail_field[]){ { "name", person->name }, { "username", person->id },
 			{ "link", f->nppes_link }, { NULL, NULL } });
@@ -290,15 +316,14 @@ struct err flow_reset_request(
 	return SUCCESS;
 }
 
-/* A change of the password voids what is older than its second, and what began within it counts as begun behind it
- * (sign_in.c). A second change in that second must void that, too. */
-static struct err end_sessions_of_now(
-    struct arena *a, struct flow *f, const char *uid, int64_t voided_before, struct revision *written)
+/* A change of the password voids what is older than its second, and what began within it counts as begun behind it. Whoever
+ * has changed it in this very second must not stay: all is void that can have begun until now. */
+static struct err end_sessions_of_now(struct arena *a, struct flow *f, const char *uid, struct revision *written)
 {
-	struct entry to = { .kind = KIND_PERSON, .id = uid, .sessions_end = voided_before + 1 };
+	struct entry person, to = { .kind = KIND_PERSON, .id = uid };
 
-	if (voided_before <= clock_now())
-		return SUCCESS;
+	TRY(dir_read(a, f->dir, NULL, KIND_PERSON, NULL, uid, &person));
+	to.sessions_end = session_earliest(&person) + 1;
 	return dir_update(a, f->dir, NULL, &to, FIELD_SESSIONS_END, NULL, written);
 }
 
@@ -306,20 +331,13 @@ static struct err set(struct arena *a, struct flow *f, struct grant *g, const st
     const struct password *password, struct form_problems *problems, struct revision *written)
 {
 	enum password_outcome outcome;
-	int64_t voided_before = 0;
 
-	WITH_REPLICA(view, f->replica)
-	{
-		const struct person *p = replica_person(&view, person->id);
-
-		voided_before = p != NULL ? p->sessions_end : 0;
-	}
 	TRY(dir_set_password(f->dir, person->id, password->bytes, password->size, &outcome, written));
 	if (outcome != PASSWORD_SET) {
 		password_refused(a, outcome, "/new_password", problems);
 		return grant_give_back(a, f, g);
 	}
-	TRY(end_sessions_of_now(a, f, person->id, voided_before, written));
+	TRY(end_sessions_of_now(a, f, person->id, written));
 	TRY(book_forget(a, f, person->id));
 	return end_sessions(a, f, person->id, written);
 }
@@ -347,12 +365,14 @@ struct err flow_reset_finish(struct arena *a, struct flow *f, const struct calle
 	grant_auto g = { .asked = NULL };
 	struct password password;
 	struct entry person;
+	bool open;
 
 	*problems = (struct form_problems){ .count = 0 };
 	TRY(grant_find(a, f, RESET, token, &g));
 	TRY(dir_read(a, f->dir, NULL, KIND_PERSON, NULL, g.entry.user, &person));
-	if (!is_ours(&person) || person.password_changed_at != grant_number(&g, "password"))
-		return FAIL(ERR_NOT_FOUND, "the password was changed since, or is not ours to change");
+	TRY(is_open(a, f, &person, &open));
+	if (!open || !account_is_as_of(a, &person, &g))
+		return FAIL(ERR_NOT_FOUND, "the account is not as it was, or the password is not ours to change");
 	password_read(bytes, size, &password);
 	struct err e = judge(a, f, &person, &password, problems);
 	if (e.code == OK && problems->count == 0)

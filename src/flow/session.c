@@ -88,6 +88,13 @@ enum reason session_judge(const struct flow *f, const struct session *s, const s
 	return REASON_OK;
 }
 
+int64_t session_earliest(const struct entry *person)
+{
+	int64_t changed = person->password_changed_at > 0 ? person->password_changed_at + 1 : 0;
+
+	return person->sessions_end > changed ? person->sessions_end : changed;
+}
+
 enum reason flow_recognize(struct flow *f, const char *token, struct caller *c)
 {
 	unsigned char digest[32];

@@ -223,18 +223,17 @@ static enum guess_end end_of(struct err e, const struct who *who, const struct p
 }
 
 /* The session that follows is younger than the change that it was begun with. */
-static void finish_renewal(struct flow *f, struct who *who, struct proof *p)
+static void finish_renewal(struct who *who, struct proof *p)
 {
 	if (!p->renewal->changed) {
 		p->outcome = who->realm == REALM_NPPES ? SIGN_IN_ELSEWHERE : SIGN_IN_NEW_REFUSED;
 		p->reason = who->realm == REALM_NPPES ? reason_word(MANAGED_ELSEWHERE) : "password_refused";
 		return;
 	}
-	WITH_REPLICA(view, f->replica) {
-		const struct person *person = replica_person(&view, who->uid);
-
-		if (person != NULL)
-			who->void_before = person->sessions_end;
+	who->void_before = p->renewal->begins_at;
+	if (p->renewal->overtaken) {
+		p->outcome = SIGN_IN_REFUSED;
+		p->reason = "overtaken";
 	}
 }
 
@@ -259,7 +258,7 @@ static struct err prove(struct arena *a, struct flow *f, const struct caller *c,
 	struct err e = check(a, f, c, who, by, out);
 	guess_settle(a, f, &guess, end_of(e, who, out));
 	if (e.code == OK && out->renewal != NULL && (out->outcome == SIGN_IN_OK || out->outcome == SIGN_IN_MUST_CHANGE))
-		finish_renewal(f, who, out);
+		finish_renewal(who, out);
 	if (e.code != ERR_INVALID)
 		return e;
 	out->reason = "malformed";
@@ -462,19 +461,11 @@ static struct err retire(struct arena *a, struct flow *f, const struct caller *c
 		.decided_at = clock_now() };
 	struct guard guard = { .state = STATE_ACTIVE };
 	struct revision written;
-	struct audit_record r = {
-		.class = AUDIT_CHANGE,
-		.event = "account.disable",
-		.request_id = c->request_id,
-		.address = c->address,
-		.resource_kind = kind_word(KIND_PERSON),
-		.resource = who->uid,
-		.outcome = "ok",
-		.detail = "inactivity",
-	};
+	static const char event[] = "account.disable";
 
-	TRY(audit_write(f->audit, &r));
+	TRY(account_record(f, c, AUDIT_CHANGE, event, who->uid, "permit", NULL, to.reason));
 	struct err e = dir_update(a, f->dir, NULL, &to, FIELD_STATE | FIELD_REASON | FIELD_DECIDED, &guard, &written);
+	account_outcome(f, c, event, who->uid, e);
 	if (e.code == ERR_CONFLICT)
 		return SUCCESS;
 	TRY(e);
@@ -490,6 +481,11 @@ static bool is_inactive(const struct flow *f, const struct who *who, int64_t now
 	return days > 0 && who->signed_in_at > 0 && now - who->signed_in_at > days * DAY_S;
 }
 
+static bool is_right(enum sign_in_outcome outcome)
+{
+	return outcome == SIGN_IN_OK || outcome == SIGN_IN_MUST_CHANGE || outcome == SIGN_IN_EXPIRED;
+}
+
 /* The password is right. May he come in? */
 static struct err admit(struct arena *a, struct flow *f, const struct caller *c, const struct who *who, int64_t now,
     struct proof *p)
@@ -499,7 +495,7 @@ static struct err admit(struct arena *a, struct flow *f, const struct caller *c,
 		p->reason = "inactive";
 		return retire(a, f, c, who);
 	}
-	if (who->at_nppes == NULL)
+	if (who->at_nppes == NULL || p->outcome != SIGN_IN_OK)
 		return SUCCESS;
 	const char *refused = NULL;
 	TRY(practitioner_admit(a, f, c, who->uid, who->at_nppes, &refused));
@@ -516,6 +512,7 @@ struct err flow_sign_in(struct arena *a, struct flow *f, const struct caller *c,
 	struct who who;
 	struct proof proof;
 	struct renewal renewal;
+	struct credentials with = *by;
 	struct happening h = { .event = "sign_in", .caller = c, .who = &who };
 	struct err e = SUCCESS;
 	/* Before the password is proved: if it is changed at this very time, the session is older than the change. */
@@ -524,9 +521,12 @@ struct err flow_sign_in(struct arena *a, struct flow *f, const struct caller *c,
 	*out = (struct sign_in){ .outcome = SIGN_IN_REFUSED, .grace = -1, .password_expires = -1 };
 	if (!look_up(a, f, by->username, &who))
 		e = FAIL(ERR_UNAVAILABLE, "the replica is stale");
+	/* The account is about to be disabled; its password stays. */
+	if (e.code == OK && is_inactive(f, &who, now))
+		with.new_password = NULL;
 	if (e.code == OK)
-		e = prove(a, f, c, &who, by, &renewal, &proof);
-	if (e.code == OK && proof.outcome == SIGN_IN_OK)
+		e = prove(a, f, c, &who, &with, &renewal, &proof);
+	if (e.code == OK && is_right(proof.outcome))
 		e = admit(a, f, c, &who, now, &proof);
 	if (e.code != OK) {
 		record_failure(f, &h, NULL, e);

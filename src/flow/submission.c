@@ -62,10 +62,16 @@ static struct err check_draft(struct arena *a, struct flow *f, const char *form,
 {
 	json_auto *object = NULL;
 
-	TRY(json_read_object(a, json, size, &object));
-	struct err e = form_check(a, f->forms, form, json, size, problems);
-	if (e.code == ERR_NOT_FOUND)
-		return FAIL(ERR_INVALID, arena_printf(a, "there is no form '%.32s'", form));
+	struct err e = json_read_object(a, json, size, &object);
+	if (e.code != OK) {
+		account_problem(a, problems, "", e.what);
+		return e;
+	}
+	e = form_check(a, f->forms, form, json, size, problems);
+	if (e.code == ERR_NOT_FOUND) {
+		account_problem(a, problems, "/form", "names no form that there is");
+		return FAIL(ERR_INVALID, "there is no such form");
+	}
 	return e.code == ERR_INVALID ? SUCCESS : e;
 }
 
@@ -97,7 +103,7 @@ struct err flow_create_submission(struct arena *a, struct flow *f, const struct 
 		return e;
 	TRY(check_draft(a, f, form, json, size, problems));
 
-	flow_new_id(c, "submission.create", key, id);
+	flow_new_id(c, arena_printf(a, "submission.create %s", j.provider), key, id);
 	struct entry there, entry = {
 		.kind = KIND_SUBMISSION,
 		.state = STATE_DRAFT,
@@ -132,7 +138,7 @@ struct err flow_list_submissions(struct arena *a, struct flow *f, const struct c
 	struct list_query query = { .kind = KIND_SUBMISSION, .provider = provider, .state = state };
 	struct listing found;
 
-	if (provider == NULL && act_has_role(f, c, ROLE_PROCESSOR))
+	if (provider == NULL && act_has_role(f, c, ROLE_PROCESSOR) && (state == STATE_NONE || state == STATE_SUBMITTED))
 		query.state = STATE_SUBMITTED;
 	else if (provider == NULL)
 		query.user = c->uid;
@@ -225,7 +231,7 @@ static struct err check_whole(struct arena *a, struct flow *f, const struct entr
 struct move {
 	enum state from;
 	unsigned fields;
-	const struct revision *expected; /* NULL: as it was read */
+	const struct revision *expected; /* empty: as it was read */
 };
 
 /* entry is what was read, with the new values in it: what was checked is what is moved. */
@@ -237,7 +243,7 @@ static struct err make_move(struct arena *a, struct flow *f, const struct caller
 	entry->id = q->resource;
 	act.detail = entry->enrollment != NULL ? arena_printf(a, "becomes record %s", entry->enrollment) : entry->reason;
 	act.guard.state = m->from;
-	act.guard.revision = m->expected != NULL && m->expected->micros != 0 ? *m->expected : entry->revision;
+	act.guard.revision = m->expected->micros != 0 ? *m->expected : entry->revision;
 	struct err e = act_write(a, f, c, &act, j, &entry->revision);
 	*answer = j->answer;
 	if (e.code == OK && answer->verdict.allow)
@@ -271,7 +277,7 @@ static void tell_author(struct arena *a, struct flow *f, const struct entry *s, 
 		{ "provider", dir_read(a, f->dir, NULL, KIND_ORGANIZATION, NULL, s->provider, &provider).code == OK ?
 		    provider.name : s->provider },
 		{ "submission", s->id }, { "decision", state_word(decision) },
-		{ "reason", s->reason != NULL ? s->reason : "-" }, { NULL, NULL } };
+		{ "reason", s->reason }, { NULL, NULL } };
 
 	notice_send(a, f, "submission-decided", s->user, fields);
 }
@@ -357,7 +363,8 @@ static struct err finish_acceptance(struct arena *a, struct flow *f, const char 
  * judged like a record (rule.c), though it is marked as accepted only once the record is there: the document can be
  * read by processors for as long as it is marked as submitted, and by the gateway never. */
 struct err flow_accept_submission(struct arena *a, struct flow *f, const struct caller *c, const char *id,
-    const struct grounds *grounds, struct answer *answer, struct submission_info *out, struct form_problems *problems)
+    const struct grounds *grounds, const struct revision *expected, struct answer *answer, struct submission_info *out,
+    struct form_problems *problems)
 {
 	struct question q = question_of(c, SUBMISSION_ACCEPT, id, NULL);
 	struct judged j;
@@ -372,7 +379,7 @@ struct err flow_accept_submission(struct arena *a, struct flow *f, const struct 
 	TRY(check_whole(a, f, &entry, problems));
 	TRY(take_enrollment(a, f, entry.form, id, &entry.enrollment));
 	act_decided(&entry, c, grounds);
-	struct move move = { STATE_SUBMITTED, FIELD_ENROLLMENT | FIELD_DECIDED | FIELD_REASON, NULL };
+	struct move move = { STATE_SUBMITTED, FIELD_ENROLLMENT | FIELD_DECIDED | FIELD_REASON, expected };
 	e = make_move(a, f, c, &q, &j, &move, &entry, answer, out);
 	if (e.code != OK || !answer->verdict.allow)
 		return e;
@@ -380,7 +387,7 @@ struct err flow_accept_submission(struct arena *a, struct flow *f, const struct 
 	if (e.code == OK)
 		e = session_settle(f, &finished);
 	if (e.code == OK)
-		answer->revision = finished;
+		answer->revision = out->document.revision = finished;
 	else /* it is decided all the same: the rest follows */
 		log_event(LOG_WARNING, "record.late", "submission=%s record=%s error=\"%s\"", id, entry.enrollment, e.what);
 	out->document.status = state_word(STATE_ACCEPTED);
@@ -389,7 +396,7 @@ struct err flow_accept_submission(struct arena *a, struct flow *f, const struct 
 }
 
 struct err flow_return_submission(struct arena *a, struct flow *f, const struct caller *c, const char *id,
-    const struct grounds *grounds, struct answer *answer, struct submission_info *out)
+    const struct grounds *grounds, const struct revision *expected, struct answer *answer, struct submission_info *out)
 {
 	struct question q = question_of(c, SUBMISSION_RETURN, id, NULL);
 	struct judged j;
@@ -399,7 +406,7 @@ struct err flow_return_submission(struct arena *a, struct flow *f, const struct 
 	struct err e = open_submission(a, f, c, &q, &j, answer, &entry);
 	if (e.code != OK || !answer->verdict.allow)
 		return e;
-	struct move move = { STATE_SUBMITTED, FIELD_STATE | FIELD_DECIDED | FIELD_REASON, NULL };
+	struct move move = { STATE_SUBMITTED, FIELD_STATE | FIELD_DECIDED | FIELD_REASON, expected };
 	act_decided(&entry, c, grounds);
 	entry.state = STATE_RETURNED;
 	e = make_move(a, f, c, &q, &j, &move, &entry, answer, out);
@@ -410,11 +417,10 @@ struct err flow_return_submission(struct arena *a, struct flow *f, const struct 
 
 /* ---- what a crash left ---- */
 
-#define MENDED_AT_ONCE 64
-
 struct halves {
+	struct arena *arena;
 	const struct view *view;
-	struct { char id[ID_MOST + 1], provider[ID_MOST + 1]; } list[MENDED_AT_ONCE];
+	struct { const char *id, *provider; } *list;
 	size_t count;
 };
 
@@ -422,16 +428,13 @@ struct halves {
 static bool look_for_halves(void *self, const struct submission *s)
 {
 	struct halves *halves = self;
-	const char *provider = replica_org_id(halves->view, s->provider);
 
-	if (s->state != STATE_SUBMITTED || s->enrollment[0] == '\0' || provider == NULL)
+	if (s->state != STATE_SUBMITTED || s->enrollment[0] == '\0')
 		return true;
-	if (strlen(s->id) <= ID_MOST && strlen(provider) <= ID_MOST) {
-		memcpy(halves->list[halves->count].id, s->id, strlen(s->id) + 1);
-		memcpy(halves->list[halves->count].provider, provider, strlen(provider) + 1);
-		halves->count++;
-	}
-	return halves->count < MENDED_AT_ONCE;
+	halves->list = arena_more(halves->arena, halves->list, halves->count, sizeof *halves->list);
+	halves->list[halves->count].id = arena_strdup(halves->arena, s->id);
+	halves->list[halves->count++].provider = arena_strdup(halves->arena, replica_org_id(halves->view, s->provider));
+	return true;
 }
 
 /* The document is read by the processor who decided, once more. If he may not any more, the decision is taken back. */
@@ -469,14 +472,13 @@ static struct err mend_one(struct arena *a, struct flow *f, const char *provider
 
 struct err mend_submissions(struct arena *a, struct flow *f)
 {
-	struct halves *halves = arena_alloc(a, sizeof *halves);
+	struct halves halves = { .arena = a };
 
 	WITH_REPLICA(view, f->replica) {
-		halves->view = &view;
-		replica_each_submission(&view, look_for_halves, halves);
-		halves->view = NULL;
+		halves.view = &view;
+		replica_each_submission(&view, look_for_halves, &halves);
 	}
-	for (size_t i = 0; i < halves->count; i++)
-		TRY(mend_one(a, f, halves->list[i].provider, halves->list[i].id));
+	for (size_t i = 0; i < halves.count; i++)
+		TRY(mend_one(a, f, halves.list[i].provider, halves.list[i].id));
 	return SUCCESS;
 }

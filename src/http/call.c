@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "flow/account.h"
 
 #include "base/banned.h"
 
@@ -59,16 +60,23 @@ bool call_no_query(struct request *q, struct reply *refused)
 
 #define PAGE_MOST 200
 
-bool call_page(struct request *q, const char *limit, const char *cursor, struct page *out, struct reply *refused)
+bool call_list(struct request *q, const struct parameter *list, struct page *out, struct reply *refused)
 {
-	*out = (struct page){ 0, cursor };
-	for (const char *c = limit; c != NULL && *c != '\0'; c++) {
-		if (*c < '0' || *c > '9' || out->limit > PAGE_MOST)
-			return refuse(q, refused, "The parameter 'limit' must be a number from 1 to 200.");
+	const char *limit;
+	struct parameter all[PARAMETERS_MOST + 1] = { { "limit", &limit, false }, { "cursor", &out->cursor, false } };
+	bool fine = true;
+
+	for (size_t i = 0; list[i].name != NULL && i + 2 < PARAMETERS_MOST; i++)
+		all[i + 2] = list[i];
+	if (!call_query(q, all, refused))
+		return false;
+	out->limit = 0;
+	for (const char *c = limit; c != NULL && *c != '\0' && fine; c++) {
+		fine = *c >= '0' && *c <= '9' && out->limit <= PAGE_MOST;
 		out->limit = 10 * out->limit + (size_t)(*c - '0');
 	}
-	return limit == NULL || (out->limit >= 1 && out->limit <= PAGE_MOST) ||
-	    refuse(q, refused, "The parameter 'limit' must be a number from 1 to 200.");
+	fine = fine && (limit == NULL || (out->limit >= 1 && out->limit <= PAGE_MOST));
+	return fine || refuse(q, refused, "The parameter 'limit' must be a number from 1 to 200.");
 }
 
 /* ---- body ---- */
@@ -160,10 +168,17 @@ static struct err read_member(struct request *q, const struct member *m, const j
 	return SUCCESS;
 }
 
+struct err call_json(struct request *q, json_t **body)
+{
+	struct err e = json_read_object(q->arena, q->body, q->body_size, body);
+
+	return e.code == OK ? e : FAIL(e.code, arena_printf(q->arena, "The body %s", e.what));
+}
+
 bool call_body(struct request *q, const struct member *list, json_t **body, struct reply *refused)
 {
 	const char *known[PARAMETERS_MOST + 1] = { NULL };
-	struct err e = json_read_object(q->arena, q->body, q->body_size, body);
+	struct err e = call_json(q, body);
 
 	for (size_t i = 0; list[i].name != NULL && i < PARAMETERS_MOST; i++)
 		known[i] = list[i].name;
@@ -176,16 +191,19 @@ bool call_body(struct request *q, const struct member *list, json_t **body, stru
 	return e.code == OK;
 }
 
+bool call_fits_text(struct request *q, const char *name, const char *value, size_t most, struct reply *refused)
+{
+	if (value != NULL && strlen(value) > most)
+		return refuse(q, refused, arena_printf(q->arena, "'%s' has more than %zu bytes", name, most));
+	if (value != NULL && value[strspn(value, " \t\r\n")] == '\0')
+		return refuse(q, refused, arena_printf(q->arena, "'%s' says nothing", name));
+	return true;
+}
+
 bool call_fits(struct request *q, const struct grounds *g, struct reply *refused)
 {
-	const struct { const char *name, *value; size_t most; } limits[] = { { "reason", g->reason, 512 },
-		{ "ticket", g->ticket, 64 }, { "identified_by", g->identified_by, 256 } };
-
-	for (size_t i = 0; i < COUNT(limits); i++)
-		if (limits[i].value != NULL && strlen(limits[i].value) > limits[i].most)
-			return refuse(q, refused, arena_printf(q->arena, "'%s' has more than %zu bytes", limits[i].name,
-			    limits[i].most));
-	return true;
+	return call_fits_text(q, "reason", g->reason, 512, refused) && call_fits_text(q, "ticket", g->ticket, 64, refused) &&
+	    call_fits_text(q, "identified_by", g->identified_by, 256, refused);
 }
 
 bool call_any_grounds(struct request *q, struct grounds *out, json_t **body, struct reply *refused)
@@ -271,7 +289,9 @@ bool call_failed(struct request *q, enum action action, struct err e, const stru
 		metrics_decision(q->http->metrics, action, a->verdict.why, -1);
 	if (e.code == OK && a->verdict.allow)
 		return false;
-	if (e.code == OK)
+	if (e.code == OK && a->verdict.why == MANAGED_ELSEWHERE)
+		*out = reply_elsewhere(q, flow_nppes_link(q->flow));
+	else if (e.code == OK)
 		*out = reply_refused(q, a->verdict.why, &a->revision);
 	else if (e.code == ERR_CONFLICT)
 		*out = reply_problem(q, 412, "precondition_failed", e.what);

@@ -15,6 +15,11 @@ struct parameter {
 };
 bool call_query(struct request *, const struct parameter *list, struct reply *refused);
 bool call_no_query(struct request *, struct reply *refused);
+/* Of a list, which also takes `limit` (1 to 200) and `cursor`. */
+bool call_list(struct request *, const struct parameter *list, struct page *out, struct reply *refused);
+
+/* The body: a JSON object. */
+struct err call_json(struct request *, json_t **body);
 
 /* A member of the JSON body. Lists of them end with name NULL. */
 enum member_kind {
@@ -40,10 +45,9 @@ bool call_body(struct request *, const struct member *list, json_t **body, struc
 bool call_grounds(struct request *, bool identified, struct grounds *out, json_t **body, struct reply *refused);
 /* The same of whoever needs none, but may give some. */
 bool call_any_grounds(struct request *, struct grounds *out, json_t **body, struct reply *refused);
-bool call_fits(struct request *, const struct grounds *, struct reply *refused); /* short enough to be kept */
-
-/* From the parameters `limit` (1 to 200) and `cursor`; either may be NULL. */
-bool call_page(struct request *, const char *limit, const char *cursor, struct page *out, struct reply *refused);
+bool call_fits(struct request *, const struct grounds *, struct reply *refused); /* each as call_fits_text */
+/* A text that somebody reads, or NULL: not of blanks alone, and of most bytes at most. */
+bool call_fits_text(struct request *, const char *name, const char *value, size_t most, struct reply *refused);
 
 /* Of the parameter `state`, which may be NULL: a state of that kind. */
 bool call_state(struct request *, enum kind, const char *word, enum state *out, struct reply *refused);

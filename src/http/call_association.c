@@ -1,8 +1,6 @@
 /* Calls about associations, leaving an employer, and revoking an employer's access. */
 #include "flow/association.h"
-
-#include <string.h>
-
+#include "flow/employer.h"
 #include "http/call.h"
 
 #include "base/banned.h"
@@ -70,11 +68,10 @@ struct reply call_request_association(struct request *q)
 
 struct reply call_list_associations(struct request *q)
 {
-	const char *state, *limit, *cursor, *next;
+	const char *state, *next;
 	struct association_filter filter;
 	const struct parameter parameters[] = { { "provider", &filter.provider, false },
-		{ "employer", &filter.employer, false }, { "user", &filter.user, false }, { "state", &state, false },
-		{ "limit", &limit, false }, { "cursor", &cursor, false }, { 0 } };
+		{ "employer", &filter.employer, false }, { "user", &filter.user, false }, { "state", &state, false }, { 0 } };
 	struct association_info *list;
 	struct page page;
 	struct reply r;
@@ -82,8 +79,7 @@ struct reply call_list_associations(struct request *q)
 	struct text t;
 	size_t count;
 
-	if (!call_query(q, parameters, &r) || !call_page(q, limit, cursor, &page, &r) ||
-	    !call_state(q, KIND_ASSOCIATION, state, &filter.state, &r))
+	if (!call_list(q, parameters, &page, &r) || !call_state(q, KIND_ASSOCIATION, state, &filter.state, &r))
 		return r;
 	struct err e =
 	    flow_list_associations(q->arena, q->flow, &q->caller, &filter, &page, &list, &count, &next);
@@ -227,9 +223,8 @@ struct reply call_request_revocation(struct request *q)
 
 struct reply call_list_revocations(struct request *q)
 {
-	const char *provider, *word, *limit, *cursor, *next;
-	const struct parameter parameters[] = { { "provider", &provider, false }, { "state", &word, false },
-		{ "limit", &limit, false }, { "cursor", &cursor, false }, { 0 } };
+	const char *provider, *word, *next;
+	const struct parameter parameters[] = { { "provider", &provider, false }, { "state", &word, false }, { 0 } };
 	struct answer answer = { 0 };
 	struct revocation_info *list;
 	enum state state;
@@ -239,8 +234,7 @@ struct reply call_list_revocations(struct request *q)
 	struct text t;
 	size_t count;
 
-	if (!call_query(q, parameters, &r) || !call_page(q, limit, cursor, &page, &r) ||
-	    !call_state(q, KIND_CASE, word, &state, &r))
+	if (!call_list(q, parameters, &page, &r) || !call_state(q, KIND_CASE, word, &state, &r))
 		return r;
 	struct err e = flow_list_revocations(
 	    q->arena, q->flow, &q->caller, provider, state, &page, &answer, &list, &count, &next);
@@ -271,13 +265,15 @@ static struct reply decide_revocation(struct request *q, enum action action)
 	json_auto *body = NULL;
 	struct grounds grounds;
 	struct answer answer = { 0 };
+	struct revision expected;
 	struct revocation_info info;
 	struct reply r;
 
-	if (!call_no_query(q, &r) || !call_grounds(q, action == EMPLOYER_REVOCATION_EXECUTE, &grounds, &body, &r))
+	if (!call_no_query(q, &r) || !call_if_match(q, false, &expected, &r) ||
+	    !call_grounds(q, action == EMPLOYER_REVOCATION_EXECUTE, &grounds, &body, &r))
 		return r;
 	struct err e =
-	    flow_decide_revocation(q->arena, q->flow, &q->caller, action, q->id, &grounds, &answer, &info);
+	    flow_decide_revocation(q->arena, q->flow, &q->caller, action, q->id, &grounds, &expected, &answer, &info);
 	return call_failed(q, action, e, &answer, &r) ? r : one_revocation(q, 200, &info, &answer.revision);
 }
 
@@ -298,15 +294,17 @@ struct reply call_reinstate_employer(struct request *q)
 	json_auto *body = NULL;
 	struct grounds grounds;
 	struct answer answer = { 0 };
+	struct revision expected;
 	struct entry provider;
 	char store[1024];
 	struct reply r;
 	struct text t;
 
-	if (!call_no_query(q, &r) || !call_grounds(q, true, &grounds, &body, &r))
+	if (!call_no_query(q, &r) || !call_if_match(q, false, &expected, &r) ||
+	    !call_grounds(q, true, &grounds, &body, &r))
 		return r;
 	struct err e = flow_reinstate_employer(
-	    q->arena, q->flow, &q->caller, q->ids[0], q->ids[1], &grounds, &answer, &provider);
+	    q->arena, q->flow, &q->caller, q->ids[0], q->ids[1], &grounds, &expected, &answer, &provider);
 	if (call_failed(q, EMPLOYER_REINSTATE, e, &answer, &r))
 		return r;
 	text_open(&t, store, sizeof store);

@@ -109,11 +109,11 @@ struct reply call_view_consent(struct request *q)
 
 struct reply call_list_consents(struct request *q)
 {
-	const char *state, *limit, *cursor, *next;
+	const char *state, *next;
 	struct consent_filter filter;
 	const struct parameter parameters[] = { { "provider", &filter.provider, false },
 		{ "employer", &filter.employer, false }, { "tracking_id", &filter.tracking, false },
-		{ "state", &state, false }, { "limit", &limit, false }, { "cursor", &cursor, false }, { 0 } };
+		{ "state", &state, false }, { 0 } };
 	struct consent_info *list;
 	struct page page;
 	struct reply r;
@@ -121,8 +121,7 @@ struct reply call_list_consents(struct request *q)
 	struct text t;
 	size_t count;
 
-	if (!call_query(q, parameters, &r) || !call_page(q, limit, cursor, &page, &r) ||
-	    !call_state(q, KIND_CONSENT, state, &filter.state, &r))
+	if (!call_list(q, parameters, &page, &r) || !call_state(q, KIND_CONSENT, state, &filter.state, &r))
 		return r;
 	struct err e = flow_list_consents(q->arena, q->flow, &q->caller, &filter, &page, &list, &count, &next);
 	if (e.code != OK)
@@ -211,7 +210,8 @@ struct reply call_scan_consent(struct request *q)
 	struct consent_info info;
 	struct reply r;
 
-	if (!call_query(q, parameters, &r) || !call_if_match(q, false, &expected, &r) || !upload_judge(q, &r))
+	if (!call_query(q, parameters, &r) || !call_fits(q, &grounds, &r) || !call_if_match(q, false, &expected, &r) ||
+	    !upload_judge(q, &r))
 		return r;
 	struct err e = flow_scan_consent(
 	    q->arena, q->flow, &q->caller, q->id, &grounds, &q->upload, &expected, &answer, &info);

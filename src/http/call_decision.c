@@ -130,8 +130,11 @@ static struct err read_context(struct request *q, const json_t *body, struct eva
 	TRY(json_may_text(q->arena, context, "at_least_as_fresh", &at_least));
 	if (at_least == NULL)
 		return SUCCESS;
-	if (!revision_parse(at_least, strlen(at_least), &q->at_least))
+	struct revision revision;
+	if (!revision_parse(at_least, strlen(at_least), &revision))
 		return FAIL(ERR_INVALID, "'context.at_least_as_fresh' is not a revision (contextCSN)");
+	if (!q->has_at_least || revision_compare(&revision, &q->at_least) > 0) /* the header may ask for a later one */
+		q->at_least = revision;
 	q->has_at_least = true;
 	return SUCCESS;
 }
@@ -197,26 +200,6 @@ static void put_ids(struct text *t, const struct explained_path *p)
 	text_json(t, p->consent);
 }
 
-static size_t holding(const struct explained_path *p)
-{
-	size_t n = 0;
-
-	while (n < p->count && p->clauses[n].holds)
-		n++;
-	return n;
-}
-
-/* The path that the verdict rests on: the one that came furthest. */
-static const struct explained_path *decisive(const struct explanation *e)
-{
-	const struct explained_path *best = NULL;
-
-	for (size_t i = 0; i < e->count; i++)
-		if (best == NULL || holding(&e->paths[i]) > holding(best))
-			best = &e->paths[i];
-	return best;
-}
-
 /* What was decided, and why. The caller may know what the subject may not: "told" is what that one would be told. */
 static void put_verdict(struct text *t, const struct answer *a, enum reason real)
 {
@@ -248,8 +231,7 @@ static struct reply decision(bool allow, const struct revision *revision)
 
 	r.body = allow ? "{\"decision\":true}" : "{\"decision\":false}";
 	r.size = strlen(r.body);
-	if (revision != NULL)
-		r.revision = *revision;
+	r.revision = *revision;
 	return r;
 }
 
@@ -262,12 +244,11 @@ static struct reply decision_explained(struct request *q, const struct answer *a
 	text_open(&t, store, sizeof store);
 	text_puts(&t, a->verdict.allow ? "{\"decision\":true,\"context\":{" : "{\"decision\":false,\"context\":{");
 	put_verdict(&t, a, real);
-	const struct explained_path *best = decisive(e);
-	if (best != NULL) {
+	if (e->count > 0) {
 		text_puts(&t, ",\"path\":{");
-		put_ids(&t, best);
+		put_ids(&t, &e->paths[e->decisive]);
 		text_puts(&t, "},");
-		put_clauses(&t, best);
+		put_clauses(&t, &e->paths[e->decisive]);
 	}
 	text_puts(&t, "}}");
 	struct reply r = reply_json(q, 200, &t);
@@ -278,6 +259,7 @@ static struct reply decision_explained(struct request *q, const struct answer *a
 /* A question that no rule knows: nobody may, and the log says who asked what. */
 static struct reply deny_unknown(struct request *q, const struct evaluation *ask)
 {
+	struct answer answer = { .verdict.why = NOT_FOUND };
 	struct audit_record r = {
 		.class = AUDIT_DECISION,
 		.event = "decision",
@@ -291,13 +273,17 @@ static struct reply deny_unknown(struct request *q, const struct evaluation *ask
 		.outcome = "deny",
 		.reason = reason_word(NOT_FOUND),
 		.detail = "no such question",
+		.revision = &answer.revision,
 	};
-	struct err e = audit_write(q->audit, &r);
 
+	WITH_REPLICA(view, q->replica) {
+		answer.revision = view.revision;
+	}
+	struct err e = audit_write(q->audit, &r);
 	if (e.code != OK)
 		return reply_error(q, e);
-	return ask->explain ? decision_explained(q, &(struct answer){ .verdict.why = NOT_FOUND }, NOT_FOUND,
-	    &(struct explanation){ 0 }) : decision(false, NULL);
+	return ask->explain ? decision_explained(q, &answer, NOT_FOUND, &(struct explanation){ 0 })
+			    : decision(false, &answer.revision);
 }
 
 struct reply call_evaluation(struct request *q)
@@ -312,7 +298,7 @@ struct reply call_evaluation(struct request *q)
 	why = request_application(q, true);
 	if (why != REASON_OK)
 		return reply_unknown(q, why);
-	struct err e = json_read_object(q->arena, q->body, q->body_size, &body);
+	struct err e = call_json(q, &body);
 	if (e.code == OK)
 		e = read_evaluation(q, body, &ask);
 	if (e.code != OK)
@@ -362,6 +348,12 @@ static bool may_explain(struct request *q, struct reply *refused)
 	}
 	if (!request_session(q, refused))
 		return false;
+	/* Before the decision, which is made and recorded once, and as fresh as what it opens. */
+	if (request_must_wait(q)) {
+		*refused = reply_empty(0);
+		return false;
+	}
+	review.at_least = q->has_at_least ? &q->at_least : NULL;
 	review.subject = q->caller.uid;
 	review.authenticated_at = q->caller.authenticated_at;
 	struct err e = flow_decide(q->arena, q->flow, &q->caller, &review, &answer, &real, NULL);
@@ -407,7 +399,7 @@ struct reply call_explain(struct request *q)
 
 	if (!may_explain(q, &r) || !call_no_query(q, &r))
 		return r;
-	struct err e = json_read_object(q->arena, q->body, q->body_size, &body);
+	struct err e = call_json(q, &body);
 	if (e.code == OK)
 		e = read_explain(q, body, &ask, &action);
 	if (e.code != OK)

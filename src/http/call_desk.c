@@ -31,10 +31,10 @@ static void tell_item(struct text *t, const struct desk_item *i)
 
 struct reply call_desk_queue(struct request *q)
 {
-	const char *limit, *cursor, *next;
+	const char *next;
 	struct desk_filter filter;
 	const struct parameter parameters[] = { { "kind", &filter.kind, false }, { "provider", &filter.provider, false },
-		{ "limit", &limit, false }, { "cursor", &cursor, false }, { 0 } };
+		{ 0 } };
 	struct answer answer = { 0 };
 	struct desk_item *list;
 	struct page page;
@@ -43,7 +43,7 @@ struct reply call_desk_queue(struct request *q)
 	struct text t;
 	size_t count;
 
-	if (!call_query(q, parameters, &r) || !call_page(q, limit, cursor, &page, &r))
+	if (!call_list(q, parameters, &page, &r))
 		return r;
 	struct err e = flow_desk_queue(q->arena, q->flow, &q->caller, &filter, &page, &answer, &list, &count, &next);
 	if (call_failed(q, QUEUE_READ, e, &answer, &r))
@@ -191,15 +191,13 @@ struct reply call_open_case(struct request *q)
 	struct reply r;
 	bool made;
 
-	if (!call_no_query(q, &r) || !call_body(q, members, &body, &r))
+	if (!call_no_query(q, &r) || !call_body(q, members, &body, &r) || !call_fits_text(q, "note", note, NOTE_MOST, &r))
 		return r;
-	if (strlen(note) > NOTE_MOST)
-		return reply_problem(q, 400, "invalid_request",
-		    arena_printf(q->arena, "'note' has more than %d bytes", NOTE_MOST));
 	struct err e = flow_open_case(q->arena, q->flow, &q->caller, note, &info, &made);
 	if (e.code != OK)
 		return reply_error(q, e);
 	r = tell_case(q, made ? 201 : 200, &info);
+	r.revision = info.entry.revision;
 	reply_field(&r, "Location", arena_printf(q->arena, "/v1/cases/%s", info.entry.id));
 	return r;
 }

@@ -192,9 +192,8 @@ struct reply call_view_organization(struct request *q)
 
 struct reply call_list_organizations(struct request *q)
 {
-	const char *word, *limit, *cursor, *next;
-	const struct parameter parameters[] = { { "state", &word, false }, { "limit", &limit, false },
-		{ "cursor", &cursor, false }, { 0 } };
+	const char *word, *next;
+	const struct parameter parameters[] = { { "state", &word, false }, { 0 } };
 	struct organization_info *list;
 	struct page page;
 	enum state state;
@@ -203,8 +202,7 @@ struct reply call_list_organizations(struct request *q)
 	struct text t;
 	size_t count;
 
-	if (!call_query(q, parameters, &r) || !call_page(q, limit, cursor, &page, &r) ||
-	    !call_state(q, KIND_ORGANIZATION, word, &state, &r))
+	if (!call_list(q, parameters, &page, &r) || !call_state(q, KIND_ORGANIZATION, word, &state, &r))
 		return r;
 	struct err e = flow_list_organizations(q->arena, q->flow, &q->caller, state, &page, &list, &count, &next);
 	if (e.code != OK)
@@ -245,11 +243,14 @@ static struct reply move(struct request *q, enum organization_step step, enum ac
 	struct organization_info o;
 	struct answer answer = { 0 };
 	struct grounds grounds;
+	struct revision expected;
 	struct reply r;
 
-	if (!call_no_query(q, &r) || !call_grounds(q, false, &grounds, &body, &r))
+	if (!call_no_query(q, &r) || !call_if_match(q, false, &expected, &r) ||
+	    !call_grounds(q, false, &grounds, &body, &r))
 		return r;
-	struct err e = flow_move_organization(q->arena, q->flow, &q->caller, step, q->id, &grounds, &answer, &o);
+	struct err e =
+	    flow_move_organization(q->arena, q->flow, &q->caller, step, q->id, &grounds, &expected, &answer, &o);
 	if (held(q, e, o.tin_held_by, &answer, &r) || call_failed(q, action, e, &answer, &r))
 		return r;
 	return one_organization(q, 200, &o, &answer.revision);
@@ -337,9 +338,8 @@ struct reply call_view_claim(struct request *q)
 
 struct reply call_list_claims(struct request *q)
 {
-	const char *provider, *word, *limit, *cursor, *next;
-	const struct parameter parameters[] = { { "provider", &provider, false }, { "state", &word, false },
-		{ "limit", &limit, false }, { "cursor", &cursor, false }, { 0 } };
+	const char *provider, *word, *next;
+	const struct parameter parameters[] = { { "provider", &provider, false }, { "state", &word, false }, { 0 } };
 	struct claim_info *list;
 	struct page page;
 	enum state state;
@@ -348,8 +348,7 @@ struct reply call_list_claims(struct request *q)
 	struct text t;
 	size_t count;
 
-	if (!call_query(q, parameters, &r) || !call_page(q, limit, cursor, &page, &r) ||
-	    !call_state(q, KIND_CLAIM, word, &state, &r))
+	if (!call_list(q, parameters, &page, &r) || !call_state(q, KIND_CLAIM, word, &state, &r))
 		return r;
 	struct err e = flow_list_claims(q->arena, q->flow, &q->caller, provider, state, &page, &list, &count, &next);
 	if (e.code != OK)
@@ -367,12 +366,15 @@ static struct reply decide(struct request *q, enum action action)
 	json_auto *body = NULL;
 	struct grounds grounds = { 0 };
 	struct answer answer = { 0 };
+	struct revision expected;
 	struct claim_info c;
 	struct reply r;
 
-	if (!call_no_query(q, &r) || (action != CLAIM_WITHDRAW && !call_grounds(q, false, &grounds, &body, &r)))
+	if (!call_no_query(q, &r) || !call_if_match(q, false, &expected, &r) ||
+	    (action != CLAIM_WITHDRAW && !call_grounds(q, false, &grounds, &body, &r)))
 		return r;
-	struct err e = flow_decide_claim(q->arena, q->flow, &q->caller, action, q->id, &grounds, &answer, &c);
+	struct err e =
+	    flow_decide_claim(q->arena, q->flow, &q->caller, action, q->id, &grounds, &expected, &answer, &c);
 	if (held(q, e, c.organization.tin_held_by, &answer, &r) || call_failed(q, action, e, &answer, &r))
 		return r;
 	return one_claim(q, 200, &c, &answer.revision);

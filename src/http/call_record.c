@@ -39,19 +39,21 @@ static struct reply tell_document(struct request *q, unsigned status, const stru
 
 struct reply call_list_records(struct request *q)
 {
-	const char *provider, *acting_for;
+	const char *provider, *acting_for, *next;
 	const struct parameter parameters[] = { { "provider", &provider, true }, { "acting_for", &acting_for, false },
 		{ 0 } };
 	struct answer answer = { 0 };
 	struct document *list;
+	struct page page;
 	struct reply r;
 	char store[4096];
 	struct text t;
 	size_t listed;
 
-	if (!call_query(q, parameters, &r))
+	if (!call_list(q, parameters, &page, &r))
 		return r;
-	struct err e = flow_list_records(q->arena, q->flow, &q->caller, provider, acting_for, &answer, &list, &listed);
+	struct err e = flow_list_records(
+	    q->arena, q->flow, &q->caller, provider, acting_for, &page, &answer, &list, &listed, &next);
 	if (call_failed(q, RECORD_LIST, e, &answer, &r))
 		return r;
 	text_open(&t, store, sizeof store);
@@ -60,7 +62,7 @@ struct reply call_list_records(struct request *q)
 		tell_head(&t, &list[i]);
 		text_puts(&t, "}");
 	}
-	text_puts(&t, "]}");
+	tell_next(&t, next);
 	return call_told(q, 200, &t, &answer.revision, NULL);
 }
 

@@ -54,10 +54,11 @@ static struct reply outcome(struct request *q, const struct sign_in *s, bool by_
 	case SIGN_IN_OK:
 		return signed_in(q, s, by_cookie);
 	case SIGN_IN_MUST_CHANGE:
-		return reply_problem(
-		    q, 403, "password_must_change", "The password is right, but must be changed first.");
+		return reply_problem(q, 403, "password_must_change",
+		    "The password is right, but must be changed first: sign in with 'new_password' as well.");
 	case SIGN_IN_EXPIRED:
-		return reply_problem(q, 403, "password_expired", "The password is right, but has expired.");
+		return reply_problem(q, 403, "password_expired",
+		    "The password is right, but has expired: a link that is mailed sets a new one.");
 	case SIGN_IN_TOO_MANY:
 		r = reply_problem(q, 429, "too_many_requests", "Too many sign-ins from this address have failed.");
 		r.fields[0].value = "60"; /* Retry-After */

@@ -6,15 +6,27 @@
 
 #include "base/banned.h"
 
-/* The document, written anew: the rest of the body is not part of it. */
-static bool write_document(struct request *q, const json_t *object, const char **json, size_t *size, struct reply *refused)
+/* False: it does not read back as the same. */
+static bool write_exactly(struct arena *a, const json_t *object, size_t flags, const char **json, size_t *size)
 {
 	/* A first call tells the size; the text then needs no copy on the heap. */
-	*size = json_dumpb(object, NULL, 0, JSON_COMPACT);
-	char *text = arena_alloc(q->arena, *size + 1);
-	bool whole = *size > 0 && json_dumpb(object, text, *size, JSON_COMPACT) == *size;
+	*size = json_dumpb(object, NULL, 0, flags);
+	char *text = arena_alloc(a, *size + 1);
 
 	*json = text;
+	if (*size == 0 || json_dumpb(object, text, *size, flags) != *size)
+		return false;
+	json_auto *again = json_loadb(text, *size, 0, NULL);
+	return again != NULL && json_equal(again, object);
+}
+
+/* The document, written anew: the rest of the body is not part of it. 17 digits say every number exactly, and 15 are
+ * what people write: 0.1 stays 0.1. */
+static bool write_document(struct request *q, const json_t *object, const char **json, size_t *size, struct reply *refused)
+{
+	bool whole = write_exactly(q->arena, object, JSON_COMPACT | JSON_REAL_PRECISION(15), json, size) ||
+	    write_exactly(q->arena, object, JSON_COMPACT | JSON_REAL_PRECISION(17), json, size);
+
 	if (!whole)
 		*refused = reply_error(q, FAIL(ERR_BUG, "a document that was read cannot be written"));
 	return whole;
@@ -96,9 +108,8 @@ struct reply call_create_submission(struct request *q)
 
 struct reply call_list_submissions(struct request *q)
 {
-	const char *provider, *word, *limit, *cursor;
-	const struct parameter parameters[] = { { "provider", &provider, false }, { "state", &word, false },
-		{ "limit", &limit, false }, { "cursor", &cursor, false }, { 0 } };
+	const char *provider, *word;
+	const struct parameter parameters[] = { { "provider", &provider, false }, { "state", &word, false }, { 0 } };
 	struct submission_info *list;
 	enum state state;
 	struct page page;
@@ -108,8 +119,7 @@ struct reply call_list_submissions(struct request *q)
 	struct text t;
 	struct reply r;
 
-	if (!call_query(q, parameters, &r) || !call_page(q, limit, cursor, &page, &r) ||
-	    !call_state(q, KIND_SUBMISSION, word, &state, &r))
+	if (!call_list(q, parameters, &page, &r) || !call_state(q, KIND_SUBMISSION, word, &state, &r))
 		return r;
 	struct err e = flow_list_submissions(
 	    q->arena, q->flow, &q->caller, provider, state, &page, &list, &count, &next);
@@ -200,12 +210,13 @@ struct reply call_accept_submission(struct request *q)
 	struct answer answer = { 0 };
 	struct submission_info s;
 	struct form_problems problems = { 0 };
+	struct revision expected;
 	struct reply r;
 
-	if (!call_no_query(q, &r) || !call_grounds(q, false, &grounds, &body, &r))
+	if (!call_no_query(q, &r) || !call_if_match(q, false, &expected, &r) || !call_grounds(q, false, &grounds, &body, &r))
 		return r;
 	struct err e = flow_accept_submission(
-	    q->arena, q->flow, &q->caller, q->id, &grounds, &answer, &s, &problems);
+	    q->arena, q->flow, &q->caller, q->id, &grounds, &expected, &answer, &s, &problems);
 	if (failed(q, SUBMISSION_ACCEPT, e, &answer, &problems, &r))
 		return r;
 	/* What it has become is not his to see. */
@@ -219,13 +230,14 @@ struct reply call_return_submission(struct request *q)
 	struct grounds grounds;
 	struct answer answer = { 0 };
 	struct submission_info s;
+	struct revision expected;
 	struct reply r;
 
-	if (!call_no_query(q, &r) || !call_grounds(q, false, &grounds, &body, &r))
+	if (!call_no_query(q, &r) || !call_if_match(q, false, &expected, &r) || !call_grounds(q, false, &grounds, &body, &r))
 		return r;
 	if (grounds.reason == NULL) /* its author must learn what to mend */
 		return reply_problem(q, 400, "invalid_request", "'reason' is required");
-	struct err e = flow_return_submission(q->arena, q->flow, &q->caller, q->id, &grounds, &answer, &s);
+	struct err e = flow_return_submission(q->arena, q->flow, &q->caller, q->id, &grounds, &expected, &answer, &s);
 	if (call_failed(q, SUBMISSION_RETURN, e, &answer, &r))
 		return r;
 	s.document.size = 0;

@@ -187,7 +187,9 @@ static struct err read_topics(struct reading *r, struct help *out)
 	fclose(in);
 	if (!fine)
 		return wrong(r, "cannot be read, or is too long", "");
-	TRY(json_read_object(r->arena, bytes, size, &whole));
+	struct err e = json_read_object(r->arena, bytes, size, &whole);
+	if (e.code != OK)
+		return wrong(r, e.what, "");
 	TRY(json_only(r->arena, whole, known));
 	json_array_foreach(json_object_get(whole, "topics"), i, topic)
 		TRY(add_topic(r, topic, out));

@@ -40,7 +40,7 @@ static const struct {
 	{ 505, "HTTP Version Not Supported" },
 };
 
-const char *reply_title(unsigned status)
+static const char *title_of(unsigned status)
 {
 	for (size_t i = 0; i < COUNT(titles); i++)
 		if (titles[i].status == status)
@@ -80,7 +80,7 @@ static void begin_problem(
 {
 	/* RFC 9457 4.2.1: about:blank, as the title is the status's own; what is particular is said by the reason. */
 	text_printf(
-	    t, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":", reply_title(status), status);
+	    t, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":", title_of(status), status);
 	text_json(t, detail);
 	text_puts(t, ",\"reason\":");
 	text_json(t, reason);
@@ -103,13 +103,31 @@ struct reply reply_problem(struct request *q, unsigned status, const char *reaso
 	return r;
 }
 
+/* "name is required; phone/0 must be …": what is there in errors, for people. */
+static const char *sentence(struct request *q, const struct form_problems *p)
+{
+	char store[1024];
+	struct text t;
+
+	text_open(&t, store, sizeof store);
+	for (size_t i = 0; i < p->count; i++) {
+		const char *at = p->list[i].pointer, *what = at[0] != '/' ? "The document" : at[1] != '\0' ? at + 1 : "''";
+
+		text_printf(&t, "%s%s %s", i > 0 ? "; " : "", what, p->list[i].rule);
+	}
+	text_puts(&t, ".");
+	const char *copy = arena_copy(q->arena, t.bytes, t.size);
+	text_close(&t);
+	return copy;
+}
+
 struct reply reply_form_problems(struct request *q, const struct form_problems *p)
 {
 	char store[2048];
 	struct text t;
 
 	text_open(&t, store, sizeof store);
-	begin_problem(&t, q, 422, "invalid_document", "The document does not satisfy its form.");
+	begin_problem(&t, q, 422, "invalid_document", sentence(q, p));
 	text_puts(&t, ",\"errors\":[");
 	for (size_t i = 0; i < p->count; i++) {
 		text_puts(&t, i > 0 ? ",{\"pointer\":" : "{\"pointer\":");

@@ -378,13 +378,28 @@ static bool wait_for(struct request *q)
 	    replica_wait(q->replica, &q->at_least, q->policy->fresh_ms).code == OK);
 }
 
+/* What was only looked at, and names no revision of its own, like a list, rests on this one, or on a later one. */
+static struct reply run(struct request *q)
+{
+	struct revision reached = { 0 };
+
+	WITH_REPLICA(view, q->replica) {
+		reached = view.revision;
+	}
+	struct reply r = q->row->handle(q);
+	bool looks = q->row->flags & SIGNED_IN && strcmp(q->row->method, "GET") == 0;
+	if (looks && r.status == 200 && r.revision.micros == 0)
+		r.revision = reached;
+	return r;
+}
+
 void request_wait_and_run(struct request *q)
 {
 	/* Who is not signed in has not seen a revision that he could insist on. */
 	bool in_time = (q->row->flags & (WAITS | SIGNED_IN)) == WAITS || wait_for(q);
 
 	if (in_time)
-		q->reply = q->row->handle(q);
+		q->reply = run(q);
 	else
 		q->reply = q->row->flags & FORWARD ? (struct reply){ .status = 503, .lean = true } :
 		    reply_refused(q, STALE_DIRECTORY, NULL);

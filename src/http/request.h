@@ -166,7 +166,6 @@ struct reply reply_error(struct request *, struct err);
 struct reply reply_json(struct request *, unsigned status, struct text *);
 struct reply reply_empty(unsigned status);
 void reply_field(struct reply *, const char *name, const char *value);
-const char *reply_title(unsigned status);
 /* Turns it into a response of the library and queues it. */
 bool reply_send(struct request *);
 

@@ -26,7 +26,7 @@ static const struct { const char *name, *fields; } templates[] = {
 	{ "password-elsewhere",    "name username link" },
 	{ "password-changed",      "name username" },
 	{ "request-received",      "name username user provider employer" },
-	{ "request-decided",       "name username provider employer decision reason" },
+	{ "request-decided",       "name username provider employer decision decider reason" },
 	{ "official-approved",     "name username provider" },
 	{ "official-replaced",     "name username provider" },
 	{ "official-rejected",     "name username provider reason" },

@@ -82,6 +82,9 @@ const struct application *replica_application(const struct view *, const char *i
 const struct application *replica_application_by_secret(const struct view *, const unsigned char digest[32]);
 const struct application *replica_application_by_certificate(const struct view *, const unsigned char digest[32]);
 
+/* Of the entry that says who has that role. */
+const struct mark *replica_role(const struct view *, enum role);
+
 /* From numbers in entries to the things and their names. The name of a number is always known. */
 const struct person *replica_person_no(const struct view *, number);
 const struct organization *replica_organization_no(const struct view *, number);

@@ -444,11 +444,11 @@ static void place_role(struct world *w, handle h, handle old)
 
 	if (was && was->bit != new->bit) {
 		roles_change(w, was, NULL);
-		*role_seat(w, old) = 0;
+		world_store(role_seat(w, old), 0);
 		was = NULL;
 	}
 	roles_change(w, was, new);
-	*role_seat(w, h) = h;
+	world_store(role_seat(w, h), h);
 }
 
 /* ---- misfits: one chain, oldest first ---- */
@@ -595,7 +595,7 @@ void seat_leave(struct world *w, handle h)
 		break;
 	case KIND_ROLE:
 		roles_change(w, world_at(w, h), NULL);
-		*role_seat(w, h) = 0;
+		world_store(role_seat(w, h), 0);
 		break;
 	default:
 		misfit_drop(w, h);

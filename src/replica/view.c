@@ -190,6 +190,20 @@ const struct application *replica_application_by_certificate(const struct view *
 	return by_digest(v->world, &v->world->certificates, digest);
 }
 
+const struct mark *replica_role(const struct view *v, enum role role)
+{
+	const struct world *w = v->world;
+
+	for (size_t i = 0; i < COUNT(w->roles); i++) {
+		handle h = world_load(&w->roles[i]);
+		const struct role_entry *r = h ? world_at(w, h) : NULL;
+
+		if (r && r->bit == (uint32_t)role)
+			return &r->mark;
+	}
+	return NULL;
+}
+
 /* ---- by number ---- */
 
 const struct person *replica_person_no(const struct view *v, number n)

@@ -60,7 +60,7 @@ struct world {
 	struct limbo *limbo;                              /* NULL until readers may come */
 	uint32_t who, refresh;                            /* generation; counts refreshes */
 	struct index uuids;
-	handle roles[3];
+	handle roles[3];                                  /* read by others too */
 	handle first_misfit, last_misfit;                 /* chain, read by others too */
 	bool reload_wanted;                               /* only a full refresh can put right what was told */
 	size_t doubles;                                   /* misfits whose id another entry has */

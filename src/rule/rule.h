@@ -51,7 +51,7 @@ struct facts {
 	int64_t recent;                       /* seconds that such a proof stays recent (rules.md §6) */
 	number acting_for;                    /* only paths through this employer count; 0: any */
 
-	const struct association *request;    /* association.*: the one to decide on */
+	const struct association *request;    /* association.*: the one to decide on; .request: the open one, if any */
 	const struct consent *form;           /* consent.*: the one to decide on */
 	const struct submission *submission;  /* submission.*: the one to act on */
 	const struct claim *claim;            /* claim.*, but for claim.submit: the one to act on */
@@ -62,8 +62,8 @@ struct facts {
 	bool employer_barred;                 /* p bars e */
 	bool open_request;                    /* association.request: an open or approved one for (u, e, p) exists */
 	bool for_himself;                     /* association.request: the actor asks for himself */
-	bool involved;                        /* help desk: the actor is subject of the decision, or AO or approved
-	                                       * associate of an organization in it */
+	bool involved;                        /* help desk: the actor is approved associate of an organization in the
+	                                       * decision, or has an open claim to it */
 };
 
 /* One way for the actor to act for the provider: an association and a consent through the same employer. A path
@@ -97,6 +97,8 @@ void rule_open(struct trial *, enum action, const struct facts *);
 bool rule_hear(struct trial *, const struct path *);
 struct verdict rule_close(struct trial *);
 
+/* Has the action checks that a path must satisfy? */
+bool rule_asks_for_path(enum action);
 /* Every check of the action for one path, in order, whether it holds or not. */
 enum clause_rests_on { ON_ACTOR, ON_PROVIDER, ON_TIE, ON_EMPLOYER, ON_CONSENT, ON_REQUEST, ON_FORM, ON_SUBMISSION,
 	ON_CLAIM, ON_CASE, ON_SUBJECT, ON_SESSION, ON_ROLE };

@@ -195,6 +195,16 @@ def test_20_a_stolen_session_does_not_give_the_account_away(world, gateway, mail
     assert [letter for letter in mail.to("thief@evil.example") if "password-resets" in letter.text] == []
 
 
+def test_20_the_mail_that_nppes_tells_of_a_practitioner_takes_nobodys_reset(world, gateway, mail):
+    n = world.nppes
+    n.admin().modify_s(n.person("patel"), [(ldap.MOD_REPLACE, "mail", b"outsider@elsewhere.example")])
+    gateway.signed_in("patel")
+    people = world.admin().search_s(f"ou=people,{world.suffix}", ldap.SCOPE_ONELEVEL, "(mail=outsider@elsewhere.example)", ["uid"])
+    assert [e["uid"] for _, e in people] == [[b"patel"], [b"outsider"]], "the practitioner is found first"
+    token = link(gateway, mail, "outsider@elsewhere.example")
+    assert gateway.api().post(f"/v1/password-resets/{token}", {"new_password": GOOD}).status == 204
+    assert gateway.api().login("outsider", GOOD).status == 200
+
 def test_21_steps_cannot_be_skipped_nor_tokens_exchanged(gateway, mail):
     api = gateway.api()
     for path in ("/v1/password-resets", "/v1/accounts"):

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from api import SECRET
+from race import until
 from world import World, stamp
 
 RECORD = "O20240115000001"
@@ -35,13 +36,6 @@ def put(world, state, **more):
 
 def take(world):
     world.modify_ldif(f"dn: {world.consent('c46')}\nchangetype: delete\n")
-
-
-def until(condition, seconds=5):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it does not become so"
-        time.sleep(0.01)
 
 
 def doors(gateway, novak):

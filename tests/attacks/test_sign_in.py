@@ -117,7 +117,7 @@ def test_08_unknown_wrong_locked_and_disabled_read_the_same(world, gateway, wron
 
 def test_09_unknown_wrong_locked_and_lacking_a_code_take_as_long():
     """And over two gateways."""
-    quick = {"sign_in.guesses_per_account": 1000, "sign_in.guesses_per_address": 1000000, "sign_in.refusal_ms": 30}
+    quick = {"sign_in.guesses_per_account": 1000, "sign_in.guesses_per_address": 1000000, "sign_in.refusal_ms": 60}
     with World() as w, Gateway(w, quick) as one, Gateway(w, quick) as two:
         enrolled(one, "ito")
         # Nobody of these is locked by the guesses themselves, but for the one who is meant to be.

@@ -8,7 +8,7 @@
 
 /* The same as the gateway's (src/http/tls.h), so that both do the same cryptography. */
 #define PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:-DHE-RSA:-AES-128-CBC:-AES-256-CBC:" \
-	"-AES-128-CCM:-AES-256-CCM:-SHA1:%SERVER_PRECEDENCE"
+	"-AES-128-CCM:-AES-256-CCM:-SHA1:-GROUP-ALL:+GROUP-X25519:+GROUP-ALL:%SERVER_PRECEDENCE"
 
 static char *whole_file(const char *name)
 {

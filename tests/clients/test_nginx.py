@@ -8,6 +8,7 @@ import time
 import pytest
 
 from api import Api
+from race import until
 from world import TOOLS, free_ports
 
 RECORD = "/enrollments/O20240115000001"
@@ -140,10 +141,7 @@ scfState: approved
 
 
 def eventually(holds, seconds=1.0):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.002)
+    until(holds, seconds, pause=0.002)
 
 
 def test_hostile_targets_are_refused_behind_nginx(nginx, gateway):

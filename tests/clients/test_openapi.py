@@ -311,7 +311,8 @@ def test_decisions(walk, gateway, as_):
 
 def test_records(walk, as_, story):
     chen = as_("chen")
-    walk(chen, "listRecords", query={"provider": "lakeside", **THROUGH})
+    first = walk(chen, "listRecords", query={"provider": "lakeside", "limit": "1", **THROUGH})
+    walk(chen, "listRecords", query={"provider": "lakeside", "cursor": first.json["next"], **THROUGH})
     seen = walk(chen, "viewRecord", RECORD, query=THROUGH)
     story["form"], story["document"] = seen.json["form"], seen.json["document"]
     walk(chen, "updateRecord", RECORD, body=seen.json["document"], want=428)
@@ -331,7 +332,7 @@ def test_submissions(walk, as_, story):
         return walk(chen, "createSubmission", "lakeside", body=whole)
 
     made = draft()
-    walk(chen, "createSubmission", "lakeside", body={**whole, "form": "no-such-form"}, want=400)
+    walk(chen, "createSubmission", "lakeside", body={**whole, "form": "no-such-form"}, want=422)
     walk(as_("ito"), "createSubmission", "lakeside", body=whole, want=403)
     walk(as_("outsider"), "createSubmission", "no-such-provider", body=whole, want=404)
     draft(), draft()
@@ -352,10 +353,10 @@ def test_submissions(walk, as_, story):
         walk(chen, "submitSubmission", id, query=THROUGH)
         walk(chen, "submitSubmission", id, want=409)
         walk(chen, "deleteSubmission", id, want=409)
-        walk(processor, "viewSubmission", id)
+        submitted = walk(processor, "viewSubmission", id)
         walk(processor, act, id, body={}, want=400)
         walk(chen, act, id, body=body, want=403)
-        walk(processor, act, id, body=body)
+        walk(processor, act, id, body=body, headers=tag(submitted))
         walk(processor, act, id, body=body, want=409)
         assert walk(chen, "viewSubmission", id).json["decided_by"] == "proc1"
 
@@ -526,9 +527,9 @@ def test_revoking_an_employers_access(walk, as_, story):
     walk(desk, "listRevocations")
     walk(quinn, "listRevocations", query={"provider": brook, "state": "submitted"})
     walk(quinn, "listRevocations", want=403)
-    walk(quinn, "getRevocation", asked.json["id"])
+    seen = walk(quinn, "getRevocation", asked.json["id"])
     walk(as_("outsider"), "getRevocation", asked.json["id"], want=404)
-    walk(desk, "declineRevocation", asked.json["id"], body=WHY)
+    walk(desk, "declineRevocation", asked.json["id"], body=WHY, headers=tag(seen))
     asked = walk(quinn, "requestRevocation", brook, mill, body={"reason": "it really is"})
     walk(desk, "executeRevocation", asked.json["id"], body=WHY, want=400)
     walk(desk, "executeRevocation", asked.json["id"], body=CALLED)

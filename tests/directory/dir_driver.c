@@ -425,7 +425,10 @@ static void command_document(struct arena *a, struct dir *d, const char *as, con
 
 static void command_change(struct dir *d, const char *uid, const char *old, const char *otp, const char *new)
 {
-	static const char *const outcomes[] = { "set", "wrong", "locked", "too-short", "in-history", "refused" };
+	static const char *const outcomes[] = {
+		[PASSWORD_SET] = "set", [PASSWORD_WRONG] = "wrong", [PASSWORD_LOCKED] = "locked", [PASSWORD_EXPIRED] = "expired",
+		[PASSWORD_TOO_SHORT] = "too-short", [PASSWORD_IN_HISTORY] = "in-history", [PASSWORD_REFUSED] = "refused",
+	};
 	enum password_outcome outcome;
 	struct revision csn;
 	struct err e = no_dash(old) == NULL ? dir_set_password(d, uid, new, strlen(new), &outcome, &csn)

@@ -1,12 +1,15 @@
 """Registering, the profile, and changing the mail address: by people of the sample world and by strangers, with real mail."""
 
+import calendar
 import json
+import time
 
 import ldap
 import pytest
 
 from api import PASSWORD
 from gateway import Gateway
+from world import stamp
 
 GOOD = "seven grey herons at dusk"
 NOBODY = "A" * 43
@@ -30,6 +33,10 @@ def rules(answer):
 
 def person(world, uid):
     return world.admin().search_s(world.person(uid), ldap.SCOPE_BASE, attrlist=["*", "+"])[0][1]
+
+
+def clock(generalized):
+    return calendar.timegm(time.strptime(generalized.decode()[:14], "%Y%m%d%H%M%S"))
 
 
 def registered(stranger, mail, address, name="Ana Luz", **more):
@@ -91,6 +98,7 @@ def test_a_password_that_is_not_taken_leaves_the_link_good(stranger, mail):
 def test_what_is_wrong_with_a_registration_is_said(stranger, mail):
     good = {"name": "Ana Luz", "mail": "wrong@new.example"}
     for wrong, pointer in (({"name": " Ana"}, "/name"), ({"name": "A\u0007"}, "/name"), ({"name": "x" * 101}, "/name"),
+                           ({"name": "A\u0085"}, "/name"), ({"name": "\u202enehC ieW"}, "/name"), ({"name": "\u00a0\u200b"}, "/name"),
                            ({"mail": "nobody"}, "/mail"), ({"mail": "a@b\r\nBcc: c@d.example"}, "/mail"),
                            ({"mail": "a b@c.example"}, "/mail"), ({"mail": '"a"@c.example'}, "/mail"),
                            ({"username": "x"}, "/username"), ({"username": "Ana"}, "/username"),
@@ -128,8 +136,6 @@ def test_of_two_links_to_one_address_one_makes_an_account(world, stranger, mail)
 def test_what_a_registration_left_that_died_is_taken_up(world, stranger, mail):
     """Killed after the address was reserved: after a minute it is free. Killed before the password was set: a reset sets it."""
     import hashlib
-    import time
-    from world import stamp
     name = hashlib.sha256(b"mail:died@new.example").hexdigest()
     dn = f"scfReservationId={name},ou=reservations,{world.suffix}"
     world.admin().add_s(dn, [("objectClass", b"scfReservation"), ("scfReservationId", name.encode()), ("scfPurpose", b"mail"),
@@ -145,6 +151,33 @@ def test_what_a_registration_left_that_died_is_taken_up(world, stranger, mail):
     token = mail.token("died@new.example", count)
     assert stranger.post(f"/v1/password-resets/{token}", {"new_password": GOOD + " again"}).status == 204
     assert stranger.login(uid, GOOD + " again").status == 200
+
+
+def test_a_password_that_the_directory_alone_refuses_leaves_no_account_behind(world, gateway, stranger, mail):
+    letter = registered(stranger, mail, "strict@new.example")
+    policy = f"cn=people,ou=policies,{world.suffix}"
+    world.admin().modify_s(policy, [(ldap.MOD_REPLACE, "pwdMinLength", b"40")])
+    try:
+        assert rules(stranger.post(f"/v1/accounts/{letter.token}", {"password": GOOD})) == {
+            ("/password", "is too short for the directory")}
+    finally:
+        world.admin().modify_s(policy, [(ldap.MOD_REPLACE, "pwdMinLength", b"8")])
+    left = world.admin().search_s(f"ou=people,{world.suffix}", ldap.SCOPE_ONELEVEL, "(mail=strict@new.example)")
+    assert [e["scfState"] for _, e in left] == [[b"removed"]]
+    outcomes = [line["outcome"] for line in gateway.audit_lines() if line.get("event") == "account.create"]
+    assert outcomes[-2:] == ["permit", "failed"]
+    assert stranger.post(f"/v1/accounts/{letter.token}", {"password": GOOD}).status == 201
+    mail.wait("strict@new.example", 2)
+    assert len(mail.to("strict@new.example")) == 2, "told of an account that he had not"
+
+
+def test_who_registers_and_never_comes_is_away_from_then_on(world, gateway, stranger, mail):
+    uid = account(stranger, mail, "never@new.example")
+    assert abs(time.time() - clock(person(world, uid)["scfSignedInAt"][0])) < 60
+    world.set_values(world.person(uid), "scfSignedInAt", stamp(time.time() - 61 * 86400))
+    time.sleep(0.3)
+    assert stranger.login(uid, GOOD).status == 401
+    assert person(world, uid)["scfState"] == [b"disabled"]
 
 
 def test_mails_are_not_sent_without_end(world, mail):
@@ -235,9 +268,47 @@ def test_nobody_gets_the_address_of_another(world, gateway, mail, stranger):
     assert late.status == 409 and late.reason == "mail_taken"
 
 
+def test_a_link_for_another_address_ends_with_what_the_help_desk_ends(world, gateway, mail):
+    """Else whoever got into an account could take it over after the help desk has thrown him out."""
+    desk, grounds = gateway.signed_in("desk1"), {"reason": "stolen", "identified_by": "call back"}
+    for acts in (("disable", "enable"), ("reset",)):
+        thief, address = gateway.signed_in("outsider"), f"{acts[0]}@next.example"
+        asked = thief.request("PATCH", "/v1/me/profile", {"mail": address},
+                              headers={"If-Match": thief.get("/v1/me/profile").headers["ETag"]})
+        assert asked.status == 200, asked
+        token = mail.wait(address).token
+        for act in acts:
+            assert desk.post(f"/v1/helpdesk/accounts/outsider/{act}", grounds).status == 200, act
+        late = gateway.api().post(f"/v1/mail-confirmations/{token}")
+        assert late.status == 404 and person(world, "outsider")["mail"] != [address.encode()], acts
+
+
+def test_sessions_of_an_account_that_was_disabled_by_ldif_do_not_come_back_with_it(world, gateway):
+    quinn = gateway.signed_in("quinn")
+    world.set_state(world.person("quinn"), "disabled")
+    end = time.monotonic() + 3
+    while quinn.get("/v1/me").reason != "account_not_active":
+        assert time.monotonic() < end
+    answer = gateway.signed_in("desk1").post("/v1/helpdesk/accounts/quinn/enable", {"reason": "asked for", "identified_by": "call back"})
+    assert answer.status == 200, answer
+    assert (quinn.get("/v1/me").status, quinn.get("/v1/me").reason) == (401, "session_expired")
+    assert gateway.signed_in("quinn").get("/v1/me").status == 200
+
+
+def test_a_profile_that_is_refused_for_its_mails_is_not_changed_by_half(world, mail):
+    with Gateway(world, {"sign_in.refusal_ms": 4, "account.mails_per_account": 1}, mail=mail) as g:
+        audit1 = g.signed_in("audit1")
+
+        def change(**body):
+            return audit1.request("PATCH", "/v1/me/profile", body, headers={"If-Match": audit1.get("/v1/me/profile").headers["ETag"]})
+
+        assert change(mail="audit1@next.example").status == 200
+        assert change(mail="audit1@other.example", name="Another Name").status == 429
+        assert audit1.get("/v1/me/profile").json["name"] != "Another Name"
+
+
 def test_another_address_needs_the_password_once_more(world, mail):
     with Gateway(world, {"session.recent_seconds": 1, "sign_in.refusal_ms": 4}, mail=mail) as g:
-        import time
         ito = g.signed_in("ito")
         tag = ito.get("/v1/me/profile").headers["ETag"]
         time.sleep(2.1)
@@ -255,3 +326,5 @@ def test_practitioners_are_managed_elsewhere(gateway):
                    patel.post("/v1/me/password", {"old_password": PASSWORD, "new_password": GOOD})):
         assert answer.status == 403 and answer.reason == "managed_elsewhere", answer
         assert answer.json["link"] == "https://nppes.cms.hhs.gov/"
+    desk = gateway.signed_in("desk1").post("/v1/helpdesk/accounts/patel/reset", {"reason": "forgot it", "identified_by": "call back"})
+    assert (desk.status, desk.reason, desk.json["link"]) == (403, "managed_elsewhere", "https://nppes.cms.hhs.gov/")

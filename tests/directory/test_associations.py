@@ -5,6 +5,7 @@ import pytest
 
 from world import World, stamp
 from gateway import Gateway
+from race import broken, until
 
 NOW = time.time()
 PAST, SOON = stamp(NOW - 3600), stamp(NOW + 86400)
@@ -51,13 +52,15 @@ scfState: active
 scfRealm: local
 userPassword: @PASSWORD@
 
-""" for uid in ("pool", "ida", "ben", "cal", "dora"))
+""" for uid in ("pool", "ida", "ben", "cal", "dora", "eve"))
+MANY = [f"many-{i}" for i in range(150)]
 
 
 @pytest.fixture(scope="module")
 def world():
     from world import SAMPLE_PASSWORD, ssha
-    with World(extra=PEOPLE.replace("@PASSWORD@", ssha(SAMPLE_PASSWORD)) + table()) as w:
+    eves = "".join(association(name, "eve", "harbor") for name in MANY)
+    with World(extra=PEOPLE.replace("@PASSWORD@", ssha(SAMPLE_PASSWORD)) + table() + eves) as w:
         yield w
 
 
@@ -194,17 +197,10 @@ def test_what_cannot_be_asked_for(as_, provider, employer, status, reason):
 def test_a_barred_employer_cannot_be_asked_for(world, as_):
     world.set_values(world.organization("lakeside"), "scfBarredEmployer", world.organization("harbor"))
     try:
-        _until(lambda: ask(as_["ben"], "lakeside", "harbor").reason == "employer_barred")
+        until(lambda: ask(as_["ben"], "lakeside", "harbor").reason == "employer_barred")
         assert ask(as_["ben"], "lakeside", "harbor").status == 403
     finally:
         world.set_values(world.organization("lakeside"), "scfBarredEmployer")
-
-
-def _until(condition, seconds=5):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it does not become so"
-        time.sleep(0.01)
 
 
 def test_approval_for_one_provider_gives_nothing_for_another_of_the_same_official(world, as_):
@@ -243,7 +239,7 @@ def test_the_officials_own_request_is_decided_by_the_help_desk(world, gateway, a
     extra = association("a-desk2", "desk2", "harbor").replace("@SUFFIX@", world.suffix)
     world.modify_ldif(extra.replace("\nobjectClass", "\nchangetype: add\nobjectClass", 1))
     try:
-        _until(lambda: act(as_["desk2"], "approve", name, {"ticket": "T-1"}).reason == "conflict_of_interest")
+        until(lambda: act(as_["desk2"], "approve", name, {"ticket": "T-1"}).reason == "conflict_of_interest")
     finally:
         world.modify_ldif(f"dn: {world.association('a-desk2')}\nchangetype: delete\n")
     told = act(desk, "approve", name, {"ticket": "T-2", "identified_by": "call back"})
@@ -259,17 +255,17 @@ def test_the_officials_own_request_is_decided_by_the_help_desk(world, gateway, a
 def test_a_request_that_is_over_is_told_as_expired_and_marked(world, as_):
     name = ask(as_["dora"], "lakeside", "harbor").json["id"]
     world.set_values(world.association(name), "scfExpires", PAST)
-    _until(lambda: as_["dora"].get(f"/v1/associations/{name}").json["state"] == "expired")
+    until(lambda: as_["dora"].get(f"/v1/associations/{name}").json["state"] == "expired")
     late = act(as_["rivera"], "approve", name)
     assert (late.status, late.reason) in ((403, "association_expired"), (409, "already_decided"))
-    _until(lambda: state_in_directory(world, name) == "expired", 15)
+    until(lambda: state_in_directory(world, name) == "expired", 15)
 
 
 def test_of_a_decision_on_an_older_state_nothing_is_done(world, as_):
     name = ask(as_["dora"], "lakeside", "harbor").json["id"]
     tag = as_["rivera"].get(f"/v1/associations/{name}").headers["ETag"]
     world.set_values(world.association(name), "scfExpires", stamp(NOW + 2 * 86400))
-    _until(lambda: as_["rivera"].get(f"/v1/associations/{name}").headers["ETag"] != tag)
+    until(lambda: as_["rivera"].get(f"/v1/associations/{name}").headers["ETag"] != tag)
     assert act(as_["rivera"], "approve", name, headers={"If-Match": tag}).status == 412
     tag = as_["rivera"].get(f"/v1/associations/{name}").headers["ETag"]
     assert act(as_["rivera"], "approve", name, headers={"If-Match": tag}).status == 200
@@ -288,7 +284,7 @@ def test_requests_wait_for_a_new_official_and_approvals_for_his_confirmation(wor
                       f"scfOfficialSince: {stamp(time.time())}\n")
     try:
         old, new = as_["rivera"], as_["quinn"]
-        _until(lambda: act(new, "approve", "no-such").status == 404 and
+        until(lambda: act(new, "approve", "no-such").status == 404 and
                new.get("/v1/associations?provider=lakeside&state=pending").json["associations"])
         late = act(old, "approve", waiting)
         assert late.status == 404 and late.reason == "not_found"  # he has nothing to do with it any more
@@ -408,7 +404,7 @@ def test_who_leaves_an_employer_has_nothing_through_it_any_more(world, gateway, 
     ties("l-3", "cal", "meridian", "patel-md", state="pending", scfExpires=SOON)
     ties("l-4", "ben", "meridian")
     cal = as_["cal"]
-    _until(lambda: cal.get("/v1/records/O20240115000001").status == 200)
+    until(lambda: cal.get("/v1/records/O20240115000001").status == 200)
     told = cal.post("/v1/me/employers/meridian/leave")
     assert told.status == 200, told
     assert told.json == {"employer": "meridian", "ended": ["l-1"], "cancelled": ["l-3"], "authorized_official": False}
@@ -423,6 +419,11 @@ def test_who_leaves_an_employer_has_nothing_through_it_any_more(world, gateway, 
     assert back.status == 201 and act(cal, "cancel", back.json["id"]).status == 200
     lines = [line for line in gateway.audit_lines() if line.get("actor") == "cal" and line.get("resource") == "l-1"]
     assert any(line.get("event") == "association.end" and line.get("detail") == "left the employer" for line in lines)
+
+
+def test_who_leaves_is_told_of_all_that_has_ended(gateway):
+    told = gateway.signed_in("eve").post("/v1/me/employers/harbor/leave")
+    assert told.status == 200 and sorted(told.json["ended"]) == sorted(MANY), told
 
 
 def test_an_employer_that_nobody_knows_cannot_be_left(as_):
@@ -463,9 +464,9 @@ def test_the_official_elsewhere_loses_what_he_had_through_the_employer(world, as
 def test_leaving_that_was_begun_counts_at_once_and_is_finished_at_the_start(world, as_, ties):
     ties("m-1", "cal", "meridian")
     ties("m-2", "cal", "meridian", "patel-md", state="pending", scfExpires=SOON)
-    _until(lambda: as_["cal"].get("/v1/records/O20240115000001").status == 200)
+    until(lambda: as_["cal"].get("/v1/records/O20240115000001").status == 200)
     world.set_values(world.person("cal"), "scfLeavingEmployer", world.organization("meridian"))
-    _until(lambda: as_["cal"].get("/v1/records/O20240115000001").status == 404)
+    until(lambda: as_["cal"].get("/v1/records/O20240115000001").status == 404)
     assert state_in_directory(world, "m-1") == "approved"
     assert ask(as_["cal"], "lakeside", "meridian").reason == "already_decided"
     with Gateway(world, start=False) as other:
@@ -486,9 +487,9 @@ def test_a_gateway_that_is_killed_while_somebody_leaves_leaves_nothing_open(worl
             dying.start()
             cal = dying.signed_in("cal")
             assert cal.get("/v1/records/O20240115000001").status == 200
-            leave = threading.Thread(target=lambda: _broken(lambda: cal.post("/v1/me/employers/meridian/leave")))
+            leave = threading.Thread(target=lambda: broken(lambda: cal.post("/v1/me/employers/meridian/leave")))
             leave.start()
-            _until_quick(lambda: leaving_of_by(handle, world, "cal"))
+            until(lambda: leaving_of_by(handle, world, "cal"), 10, pause=0)
             dying.kill9()
             leave.join()
             handle.unbind_s()
@@ -502,20 +503,5 @@ def test_a_gateway_that_is_killed_while_somebody_leaves_leaves_nothing_open(worl
             return
         for name in many:
             world.set_state(world.association(name), "approved")
-        _until(lambda: as_["cal"].get("/v1/records/O20240115000001").status == 200)
+        until(lambda: as_["cal"].get("/v1/records/O20240115000001").status == 200)
     raise AssertionError("it was never killed in the middle")
-
-
-def _broken(call):
-    try:
-        call()
-    except OSError:
-        pass
-    except Exception as e:  # http.client's own
-        assert type(e).__module__ == "http.client", e
-
-
-def _until_quick(condition, seconds=10):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end

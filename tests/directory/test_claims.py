@@ -272,6 +272,48 @@ def test_the_help_desk_compares_and_a_mismatch_decides_nothing(who):
     assert who("outsider").get(f"/v1/claims/{c['id']}").json["state"] == "submitted"
 
 
+def test_what_the_help_desk_looks_at_is_not_changed_behind_its_back(who):
+    """Else the number that is approved is not the one that was compared."""
+    o = register(who("outsider"))
+    where, c = f"/v1/organizations/{o['id']}", claim(who("ito"), o["id"])
+    change = {"tin": f"33{next(count):07d}", "tin_kind": "ein"}
+
+    def patch(body):
+        tag = who("outsider").get(where).headers["ETag"]
+        return who("outsider").request("PATCH", where, body, headers={"If-Match": tag})
+    for body, pointer in ((change, "/tin"), ({"name": "Another Name"}, "/name")):
+        refused = patch(body)
+        assert refused.status == 422 and refused.json["errors"][0]["pointer"] == pointer, refused
+    assert patch({"address": ["12 Hill Road"]}).status == 200
+    assert who("outsider").get(where).json["tin"] == o["tin"]
+    assert who("ito").post(f"/v1/claims/{c['id']}/withdraw").status == 200
+    assert patch(change).status == 200 and patch({"name": "Another Name"}).status == 200
+
+
+def test_of_a_claim_that_has_changed_nothing_is_decided(who):
+    o = register(who("outsider"))
+    c = claim(who("outsider"), o["id"])
+    old = {"If-Match": '"20200101000000.000000Z#000000#000#000000"'}
+    for uid, step in (("desk1", "approve"), ("desk1", "reject"), ("outsider", "withdraw")):
+        late = who(uid).post(f"/v1/claims/{c['id']}/{step}", None if step == "withdraw" else WHY, headers=old)
+        assert late.status == 412, (step, late)
+    tag = {"If-Match": who("desk1").get(f"/v1/claims/{c['id']}").headers["ETag"]}
+    assert who("desk1").post(f"/v1/claims/{c['id']}/approve", WHY, headers=tag).status == 200
+    replaced = claim(who("ito"), o["id"])
+    assert who("desk1").post(f"/v1/claims/{replaced['id']}/replace", WHY, headers=old).status == 412
+    assert who("desk1").get(f"/v1/organizations/{o['id']}").json["official"] == "outsider"
+
+
+def test_a_claim_on_an_organization_that_was_closed_can_still_be_put_away(who):
+    o = register(who("outsider"))
+    own, other = claim(who("outsider"), o["id"]), claim(who("ito"), o["id"])
+    assert who("desk1").post(f"/v1/organizations/{o['id']}/close", WHY).status == 200
+    assert decide(who("desk1"), own["id"], "approve").reason == "organization_not_active"
+    assert hand_in(who("chen"), o["id"]).reason == "organization_not_active"
+    assert who("outsider").post(f"/v1/claims/{own['id']}/withdraw").json["state"] == "withdrawn"
+    assert decide(who("desk1"), other["id"], "reject").json["state"] == "rejected"
+
+
 def test_decisions_need_grounds_and_nobody_decides_on_his_own(who):
     o = register(who("desk1"))
     c = claim(who("desk1"), o["id"])
@@ -284,6 +326,17 @@ def test_decisions_need_grounds_and_nobody_decides_on_his_own(who):
     assert rejected.status == 200 and rejected.json["state"] == "rejected"
     assert who("desk1").get(f"/v1/claims/{c['id']}").json["reason"] == "not a letter of the IRS"
     assert decide(who("desk2"), "unknown", "approve").status == 404
+
+
+def test_an_agent_who_wants_the_seat_himself_decides_on_no_other_claim_to_it(who):
+    o = register(who("outsider"))
+    other, own = claim(who("outsider"), o["id"]), claim(who("desk1"), o["id"])
+    for step in ("reject", "approve", "replace"):
+        refused = decide(who("desk1"), other["id"], step)
+        assert (refused.status, refused.reason) == (403, "conflict_of_interest"), step
+    assert who("desk1").post(f"/v1/organizations/{o['id']}/close", WHY).reason == "conflict_of_interest"
+    assert who("desk1").post(f"/v1/claims/{own['id']}/withdraw").status == 200
+    assert decide(who("desk1"), other["id"], "reject").status == 200
 
 
 def test_a_second_approval_does_not_replace_and_replacing_is_one_step(who):
@@ -368,6 +421,10 @@ def test_people_are_told_by_mail_what_was_decided(world):
         third = claim(outsider, o["id"])
         assert decide(desk1, third["id"], "reject", {"reason": "the name is another", "ticket": "T-99"}).status == 200
         assert mail.wait("outsider@elsewhere.example", 3, says="the name is another")
+        stranger = claim(g.signed_in("chen"), o["id"])
+        assert decide(desk1, stranger["id"], "reject").status == 200
+        letter = mail.wait("chen@lakeside.example", 1, says=o["id"])
+        assert "Told Clinic" not in letter.text, "who is turned away learns no name by it"
         for letter in mail.letters:
             assert o["tin"] not in letter.data.decode() and "T-99" not in letter.data.decode()
 
@@ -398,6 +455,15 @@ def test_an_approval_that_was_cut_off_is_finished_or_undone(installed):
             if not installed:
                 assert decide(desk1, "k-quinn-northgate", "approve").status == 200
             assert g.signed_in("quinn").get("/v1/organizations/northgate").json["official"] == "quinn"
+
+
+def test_an_approval_that_was_cut_off_is_undone_by_the_next_who_decides():
+    with World(nppes=False) as w, Gateway(w) as g:
+        desk1, dn = g.signed_in("desk1"), f"scfClaimId=k-quinn-northgate,ou=claims,{w.organization('northgate')}"
+        w.modify_ldif(CLAIM.format(dn=dn, at=stamp(time.time())))
+        assert decide(desk1, "k-quinn-northgate", "approve").reason == "already_decided", "somebody may be at it"
+        w.set_values(dn, "scfDecidedAt", stamp(time.time() - 61))
+        assert decide(desk1, "k-quinn-northgate", "approve").status == 200
 
 
 def test_a_gateway_that_is_killed_at_any_moment_of_an_approval_leaves_one_truth():

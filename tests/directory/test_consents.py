@@ -12,6 +12,7 @@ import pytest
 from ldap.controls import RequestControl
 
 from gateway import Gateway
+from race import until
 from smtp import MailServer
 from world import World, stamp
 
@@ -80,13 +81,6 @@ def form(api, name, accept=None):
 
 def sign(api, told, **more):
     return act(api, "sign", told["id"], {"text_sha256": told["text_sha256"]}, **more)
-
-
-def until(condition, seconds=5):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it does not become so"
-        time.sleep(0.01)
 
 
 def in_directory(world, name, provider="lakeside"):
@@ -390,9 +384,9 @@ def test_what_was_signed_is_not_changed_in_the_directory_either(world, as_):
 
 def test_signing_needs_the_password_once_more(world, as_):
     told = prepare(as_["rivera"]).json
-    with Gateway(world, {"session.recent_seconds": 1}) as g:
+    with Gateway(world, {"session.recent_seconds": 4}) as g:
         rivera = g.signed_in("rivera")
-        time.sleep(1.2)
+        time.sleep(5.1)
         answer = sign(rivera, told)
         assert (answer.status, answer.reason) == (403, "reauthentication_required")
         again = rivera.post("/v1/reauthenticate", {"password": "sample passphrase 2026"})
@@ -422,7 +416,28 @@ def test_of_a_form_that_has_changed_nothing_is_done(world, as_):
     assert act(as_["rivera"], "withdraw", told["id"], headers={"If-Match": tag}).status == 200
 
 
+def test_a_form_that_is_past_its_end_is_told_as_that_wherever_it_is_looked_at(world, as_):
+    told = prepare(as_["rivera"], not_after="2099-01-01T00:00:00Z").json
+    world.set_values(world.consent(told["id"], "lakeside"), "scfNotAfter", stamp(time.time() - 60))
+    until(lambda: act(as_["desk1"], "receive", told["id"], {"ticket": "P-9"}).reason == "consent_expired")
+    listed = [c["state"] for c in as_["rivera"].get("/v1/consents?provider=lakeside&limit=200").json["consents"] if c["id"] == told["id"]]
+    assert listed == ["expired"] and as_["rivera"].get(f"/v1/consents/{told['id']}").json["state"] == "expired"
+
+
 # ---- on paper ----
+
+def test_where_nobody_is_the_official_nobody_has_signed_a_paper(world, as_):
+    told, lakeside = prepare(as_["rivera"]).json, world.organization("lakeside")
+    world.set_values(lakeside, "scfAuthorizedOfficial")
+    try:
+        until(lambda: as_["rivera"].get(f"/v1/consents/{told['id']}").status == 404)
+        refused = act(as_["desk1"], "receive", told["id"], {"ticket": "P-9"})
+        assert (refused.status, refused.reason) == (403, "not_authorized_official")
+    finally:
+        world.set_values(lakeside, "scfAuthorizedOfficial", world.person("rivera"))
+    until(lambda: as_["rivera"].get(f"/v1/consents/{told['id']}").status == 200)
+    assert in_directory(world, told["id"])["scfState"] == [b"prepared"]
+
 
 def test_a_form_that_comes_on_paper_is_received_then_approved(world, gateway, as_):
     told = prepare(as_["rivera"]).json
@@ -456,6 +471,9 @@ def test_a_scan_of_the_paper_is_kept_for_the_help_desk(gateway, as_):
     assert scan(as_["rivera"], told["id"]).reason == "not_help_desk"
     assert scan(as_["quinn"], told["id"]).status == 404
     assert "'reason' or 'ticket'" in scan(desk, told["id"], query="").json["detail"]
+    for query in ("?reason=%20%09", "?ticket=%20", "?reason=" + 513 * "x", "?ticket=" + 65 * "x"):
+        refused = scan(desk, told["id"], query=query)
+        assert refused.status == 400 and f"'{query[1:7]}'" in refused.json["detail"], refused
     assert scan(desk, told["id"], b"no document at all").status == 415
     assert scan(desk, told["id"], PDF[:-20]).status == 422
     assert desk.get(f"/v1/consents/{told['id']}/scan").status == 404
@@ -565,6 +583,24 @@ def test_of_two_forms_of_a_pair_one_is_enough(mails, as_):
     assert novak.get(RECORD).status == 403
     mails.wait("novak@harbor.example")
     assert len(mails.to("novak@harbor.example")) == 1
+
+
+def test_what_a_former_official_has_signed_waits_for_the_present_one_though_approved_after_him(world, as_):
+    told = prepare(as_["rivera"]).json
+    assert sign(as_["rivera"], told).status == 200
+    lakeside, since = world.organization("lakeside"), stamp(time.time() + 1)
+    world.set_values(lakeside, "scfAuthorizedOfficial", world.person("quinn"))
+    world.set_values(lakeside, "scfOfficialSince", since)
+    try:
+        until(lambda: stamp(time.time()) > since and as_["quinn"].get(f"/v1/consents/{told['id']}").status == 200)
+        approved = act(as_["desk1"], "approve", told["id"], {"ticket": "T-1"})
+        assert approved.status == 200 and approved.json["needs_confirmation"]
+        assert as_["quinn"].get(f"/v1/consents/{told['id']}").json["needs_confirmation"]
+        assert not act(as_["quinn"], "confirm", told["id"]).json["needs_confirmation"]
+        assert not as_["quinn"].get(f"/v1/consents/{told['id']}").json["needs_confirmation"]
+    finally:
+        world.set_values(lakeside, "scfAuthorizedOfficial", world.person("rivera"))
+        world.set_values(lakeside, "scfOfficialSince")
 
 
 def test_a_new_official_confirms_what_his_predecessor_has_signed(world, as_):

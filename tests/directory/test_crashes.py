@@ -661,12 +661,11 @@ def test_the_help_desk_mails_a_reset(house):
     def alive(uid, made):
         assert house.who(uid).get("/v1/me").status == (401 if made else 200)
         assert bool(house.audited("account.reset", uid))
-        letters = len(house.mail.to(f"{uid}@people.example"))
         again = desk1.post(f"/v1/helpdesk/accounts/{uid}/reset", WHY)
         assert again.status == 200, again
-        token = house.mail.token(f"{uid}@people.example", letters)
-        done = house.gateway.api().post(f"/v1/password-resets/{token}", {"new_password": GOOD})
-        assert done.status == 204, done
+        # The letter of the reset before may come first; its link is void now.
+        house.meet(lambda: house.gateway.api().post(f"/v1/password-resets/{house.mail.token(f'{uid}@people.example')}",
+                                                    {"new_password": GOOD}).status == 204)
         assert house.gateway.api().login(uid, GOOD).status == 200
 
     house.everywhere(prepare, lambda uid: desk1.post(f"/v1/helpdesk/accounts/{uid}/reset", WHY), nothing, alive, 2)

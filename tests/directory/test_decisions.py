@@ -1,5 +1,7 @@
 """The sample world, every user × record × action: the gateway against docs/rules.md, and against the directory itself."""
 import json
+import threading
+import time
 
 import ldap
 import pytest
@@ -93,6 +95,33 @@ def test_lists_hold_what_the_rule_shows(clients, user):
             assert answer.reason == reason
 
 
+def test_a_list_of_records_comes_in_pages_newest_change_first(world, clients):
+    names = [f"O202501010{n:05}" for n in range(7)]
+    for name in names:
+        world.admin().add_s(world.record(name), [
+            ("objectClass", [b"scfEnrollment"]), ("scfProvider", world.organization("lakeside").encode()),
+            ("scfForm", b"855B"), ("scfEnrollmentStatus", b"approved"), ("scfDocument", b"{}")])
+    fresh = world.admin().search_s(world.suffix, ldap.SCOPE_BASE, attrlist=["contextCSN"])[0][1]["contextCSN"][0].decode()
+    pages, query = [], ""
+    while True:
+        answer = clients["chen"].get(f"/v1/records?provider=lakeside&limit=2{query}", headers={"Scfgate-At-Least": fresh})
+        assert answer.status == 200, answer
+        pages.append(answer.json["records"])
+        if "next" not in answer.json:
+            break
+        query = f"&cursor={answer.json['next']}"
+    told = [one["id"] for page in pages for one in page]
+    assert all(len(page) == 2 for page in pages[:-1]) and sorted(told) == sorted([*LAKESIDE, *names])
+    changed = [one["revision"] for page in pages for one in page]
+    assert changed == sorted(changed, reverse=True)
+    for wrong in ("limit=0", "limit=201", "cursor=x"):
+        answer = clients["chen"].get(f"/v1/records?provider=lakeside&{wrong}")
+        assert answer.status == 400 and wrong.split("=")[0] in answer.json["detail"], answer
+    assert clients["outsider"].get("/v1/records?provider=lakeside&limit=2").status == 404
+    for name in names:
+        world.admin().delete_s(world.record(name))
+
+
 @pytest.mark.parametrize("user", USERS)
 def test_a_save_is_taken_exactly_from_whom_the_rule_says(world, clients, user):
     for record, provider in RECORDS.items():
@@ -166,6 +195,98 @@ def test_explain_names_every_entry_that_a_decision_rests_on(world, portal):
     assert clauses["provider active"]["dn"] == world.organization("lakeside")
     assert clauses["employer active"]["dn"] == world.organization("harbor")
     assert not clauses["consent in force"]["holds"]
+
+
+def test_an_act_upon_an_employer_is_explained_by_that_employer(world, portal):
+    def explained(user, action, employer):
+        said = portal.post("/v1/explain", {"subject": user, "action": action, "employer": employer,
+                                           "resource": {"type": "provider", "id": "lakeside"}}).json
+        assert len(said["paths"]) == 1  # no path is asked for
+        return said, {c["name"]: c for c in said["paths"][0]["clauses"]}
+
+    said, clauses = explained("rivera", "consent.prepare", "meridian")
+    assert said["decision"] and clauses["employer known"]["dn"] == world.organization("meridian")
+    said, clauses = explained("okafor", "association.request", "dormant")
+    assert said["reason"] == "employer_not_active"
+    assert clauses["employer active"]["dn"] == world.organization("dormant")
+    said, clauses = explained("okafor", "association.request", "meridian")
+    assert said["reason"] == "already_decided"
+    open_one = clauses["no open or approved association"]
+    assert open_one["dn"] == world.association("a-okafor-meridian") and open_one["revision"]
+
+
+@pytest.mark.parametrize("user, action, kind, name, role", [
+    ("audit1", "audit.read", None, None, "auditors"), ("desk1", "account.unlock", "user", "chen", "helpdesk"),
+    ("chen", "access.review", None, None, "auditors")])
+def test_a_role_is_explained_by_its_entry_and_that_one_s_revision(world, portal, user, action, kind, name, role):
+    said = portal.post("/v1/explain", {"subject": user, "action": action,
+                                       **({"resource": {"type": kind, "id": name}} if kind else {})}).json
+    dn = f"cn={role},ou=roles,{world.suffix}"
+    entry = world.admin().search_s(dn, ldap.SCOPE_BASE, attrlist=["entryCSN"])[0][1]
+    assert [c["revision"] for c in said["paths"][0]["clauses"] if c["dn"] == dn] == [entry["entryCSN"][0].decode()]
+
+
+def test_the_path_that_is_told_is_the_one_that_the_reason_is_about(world, portal):
+    """Both of novak's paths lack a consent: one of them has a form that waits for its signature."""
+    handle = world.admin()
+    tie, form = world.association("a-novak-second"), world.consent("c-novak-waits")
+    handle.add_s(tie, [("objectClass", [b"scfAssociation"]), ("scfState", [b"approved"]),
+                       ("scfUser", world.person("novak").encode()), ("scfProvider", world.organization("lakeside").encode()),
+                       ("scfEmployer", world.organization("northgate").encode())])
+    handle.modify_s(world.organization("northgate"), [(ldap.MOD_REPLACE, "scfState", [b"active"])])
+    try:
+        for employer in ("harbor", "northgate"):
+            handle.add_s(form, [("objectClass", [b"scfConsent"]), ("scfState", [b"signed"]),
+                                ("scfProvider", world.organization("lakeside").encode()),
+                                ("scfEmployer", world.organization(employer).encode())])
+            fresh = handle.search_s(world.suffix, ldap.SCOPE_BASE, attrlist=["contextCSN"])[0][1]["contextCSN"][0].decode()
+            context = portal.post("/access/v1/evaluation", {
+                "subject": {"type": "user", "id": "novak"}, "action": {"name": "record.view"},
+                "resource": {"type": "record", "id": LAKESIDE[0]},
+                "context": {"explain": True, "at_least_as_fresh": fresh}}).json["context"]
+            assert (context["reason"], context["path"]["employer"]) == ("consent_pending", employer)
+            assert [c["otherwise"] for c in context["clauses"] if not c["holds"]] == ["consent_pending"]
+            handle.delete_s(form)
+    finally:
+        handle.modify_s(world.organization("northgate"), [(ldap.MOD_REPLACE, "scfState", [b"registered"])])
+        handle.delete_s(tie)
+
+
+def test_of_two_revisions_that_are_asked_for_the_later_one_counts(portal):
+    question = {"subject": {"type": "user", "id": "chen"}, "action": {"name": "record.view"},
+                "resource": {"type": "record", "id": LAKESIDE[0]}}
+    past = "20200101000000.000000Z#000000#000#000000"
+    future = time.strftime("%Y%m%d%H%M%S.000000Z#000000#000#000000", time.gmtime(time.time() + 60))
+    for header, context, status in ((past, past, 200), (future, past, 503), (past, future, 503)):
+        answer = portal.post("/access/v1/evaluation", {**question, "context": {"at_least_as_fresh": context}},
+                             headers={"Scfgate-At-Least": header})
+        assert answer.status == status, (header, context, answer)
+
+
+def test_who_waits_for_an_explanation_is_asked_for_his_role_once(gateway, world):
+    """Its revision is written while it waits."""
+    audit1, soon = gateway.signed_in("audit1"), time.time() + 0.3
+    revision = time.strftime("%Y%m%d%H%M%S", time.gmtime(soon)) + f"{soon % 1:.6f}Z#000000#000#000000"[1:]
+    writer = threading.Timer(0.5, world.set_values, (world.person("quinn"), "telephoneNumber", "1"))
+    writer.start()
+    answer = audit1.post("/v1/explain", {"subject": "novak", "action": "record.view", "resource": {"type": "record", "id": LAKESIDE[0]}},
+                         headers={"Scfgate-At-Least": revision})
+    writer.join()
+    assert answer.status == 200 and answer.revision >= revision, answer
+    lines = [line for line in gateway.audit_lines() if line.get("request_id") == answer.headers["X-Request-ID"]]
+    assert sorted(line["action"] for line in lines) == ["access.review", "record.view"], lines
+    assert all(line["revision"] >= revision for line in lines)
+
+
+@pytest.mark.parametrize("question", [("user", "record.burn", "record"), ("robot", "record.view", "record"), ("user", "record.view", "user")])
+def test_what_no_rule_knows_is_denied_at_a_revision_too(gateway, portal, question):
+    subject, action, resource = question
+    ask = {"subject": {"type": subject, "id": "chen"}, "action": {"name": action}, "resource": {"type": resource, "id": LAKESIDE[0]}}
+    plain, told = (portal.post("/access/v1/evaluation", {**ask, "context": {"explain": explain}}) for explain in (False, True))
+    assert plain.json == {"decision": False} and told.json["decision"] is False
+    assert plain.revision and told.revision == told.json["context"]["revision"]
+    line, = [line for line in gateway.audit_lines() if line.get("request_id") == plain.headers["X-Request-ID"]]
+    assert line["revision"] == plain.revision and line["outcome"] == "deny"
 
 
 def test_unknown_things_are_denied_and_not_told_apart(clients, portal):

@@ -8,7 +8,7 @@ from ldap.controls.readentry import PostReadControl
 
 from api import SECRET
 from gateway import Gateway
-from race import ROUNDS, SANITIZED, race
+from race import ROUNDS, SANITIZED, race, until
 from world import World
 
 RECORD = "/v1/records/O20240115000001"
@@ -16,10 +16,7 @@ STALE = 2.0  # replica.max_staleness_ms of the tests
 
 
 def eventually(holds, seconds=2.0, what=""):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, what
-        time.sleep(0.002)
+    until(holds, seconds, 0.002, what)
 
 
 def modify(world, dn, *mods):

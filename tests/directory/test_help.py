@@ -1,10 +1,10 @@
 """Help: what it tells to whoever asks, and where its words come from."""
 import json
-import time
 
 import pytest
 
 from gateway import ROOT, Gateway
+from race import until
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_a_reload_takes_new_words_and_refuses_wrong_ones(world, tmp_path):
         assert len(api.get("/v1/help").json["topics"]) > 5
         g.write(help__topics=own, help__eus_phone="555-0100")
         g.hup()
-        _until(lambda: api.get("/v1/help/one").status == 200)
+        until(lambda: api.get("/v1/help/one").status == 200)
         assert api.get("/v1/help/one").json["questions"][0]["answer"] == ["Call 555-0100 or write to (not told here), whatever it is."]
         for wrong, says in ((own.read_text().replace("eus_phone", "eus_fax"), "no placeholder"), ("{", "help.topics"),
                             ('{"topics":[]}', "no topic"), (own.read_text().replace('"title"', '"titel"'), "titel"),
@@ -78,14 +78,7 @@ def test_a_reload_takes_new_words_and_refuses_wrong_ones(world, tmp_path):
             assert done.returncode == 1 and says in done.stderr, (wrong, done)
             own.write_text(wrong)
             g.hup()
-            _until(lambda: "reload.refused" in g.log.read_text())
+            until(lambda: "reload.refused" in g.log.read_text())
             assert api.get("/v1/help/one").status == 200
             own.write_text(json.dumps({"topics": [{"id": "one", "title": "One", "questions": [
                 {"question": "Who?", "answer": ["Call {{eus_phone}} or not."], "calls": []}]}]}))
-
-
-def _until(condition, seconds=5):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it does not become so"
-        time.sleep(0.01)

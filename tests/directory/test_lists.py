@@ -99,6 +99,17 @@ def test_a_change_between_two_pages_loses_nothing_else(world, who):
     assert last in missing and all(csn > newest for csn in missing.values())  # they are on the first page now
 
 
+@pytest.mark.parametrize("path", ["associations?provider=lakeside", "consents?provider=lakeside", "submissions", "organizations",
+                                  "claims", "revocation-requests?provider=lakeside", "records?provider=lakeside"])
+def test_a_list_tells_a_revision_that_can_be_asked_for(world, who, path):
+    api = who("rivera")
+    world.set_values(world.association("l-000"), "scfReason", "looked at again")
+    written = world.admin().search_s(world.suffix, ldap.SCOPE_BASE, attrlist=["contextCSN"])[0][1]["contextCSN"][0].decode()
+    answer = api.get(f"/v1/{path}", headers={"Scfgate-At-Least": written})
+    assert answer.status == 200 and answer.revision >= written, answer
+    assert api.get(f"/v1/{path}", headers={"Scfgate-At-Least": answer.revision}).status == 200
+
+
 @pytest.mark.parametrize("query, word", [
     ("cursor=x", "cursor"), ("cursor=1.2.3.4.A", "cursor"), ("cursor=1.2.3.4", "cursor"), ("cursor=..", "cursor"),
     ("cursor=1.0.0.0.a%00b", None), ("limit=0", "limit"), ("limit=201", "limit"), ("limit=x", "limit"), ("limit=", "limit"),

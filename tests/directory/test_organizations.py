@@ -91,8 +91,9 @@ def test_the_same_key_meets_the_same_organization(who):
     first = who("outsider").post("/v1/organizations", body, headers=key)
     again = who("outsider").post("/v1/organizations", body, headers=key)
     assert (first.status, again.status) == (201, 200) and first.json == again.json
-    other = who("outsider").post("/v1/organizations", {**body, "name": "Another"}, headers=key)
-    assert other.status == 400 and "Idempotency-Key" in other.json["detail"]
+    for change in ({"name": "Another"}, {"roles": ["employer"], "npis": []}, {"roles": ["provider", "employer"]}):
+        other = who("outsider").post("/v1/organizations", {**body, **change}, headers=key)
+        assert other.status == 400 and "Idempotency-Key" in other.json["detail"], change
     assert who("chen").post("/v1/organizations", wish(), headers=key).json["id"] != first.json["id"]
     assert who("outsider").post("/v1/organizations", body, headers={"Idempotency-Key": "a b"}).status == 400
 
@@ -202,6 +203,21 @@ def test_an_employer_is_verified_suspended_reinstated_and_closed_by_the_help_des
     told = [line for line in gateway.audit_lines() if line.get("resource") == id and line.get("event", "").startswith("org.")]
     assert {"org.verify", "org.suspend", "org.reinstate", "org.close"} <= {line["event"] for line in told}
     assert any("T-1" in line.get("detail", "") for line in told)
+
+
+def test_of_an_organization_that_has_changed_nothing_is_decided(who):
+    made = register(who("outsider"), roles=["employer"], npis=[])
+    where, seen = made.headers["Location"], {"If-Match": made.headers["ETag"]}
+    changed = who("outsider").request("PATCH", where, {"tin": tin(), "tin_kind": "ein"}, headers=seen)
+    assert changed.status == 200
+    grounds = {"reason": "letter seen", "ticket": "T-1"}
+    late = who("desk1").post(where + "/verify", grounds, headers=seen)
+    assert late.status == 412 and who("desk1").get(where).json["state"] == "registered"
+    for step in ("verify", "suspend", "reinstate", "close"):
+        tag = {"If-Match": who("desk1").get(where).headers["ETag"]}
+        assert who("desk1").post(f"{where}/{step}", grounds, headers={"If-Match": "*"}).status == 400
+        assert who("desk1").post(f"{where}/{step}", grounds, headers=seen).status == 412
+        assert who("desk1").post(f"{where}/{step}", grounds, headers=tag).status == 200, step
 
 
 def test_under_one_taxpayer_number_one_organization_is_established(gateway, who):

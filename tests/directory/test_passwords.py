@@ -9,13 +9,14 @@ import pytest
 from api import PASSWORD
 from gateway import Gateway
 from totp import enrolled, next_code
+from world import stamp
 
 RECORD = "/v1/records/O20240115000001"
 
 
 @pytest.fixture(scope="module")
 def gateway(world, mail):
-    settings = {"sign_in.refusal_ms": 4, "account.mails_per_address": 1000, "account.mails_per_account": 100}
+    settings = {"sign_in.refusal_ms": 4, "account.mails_per_address": 1000, "account.mails_per_account": 1000}
     with Gateway(world, settings, mail=mail) as g:
         yield g
 
@@ -110,6 +111,10 @@ def test_each_rule_is_told_in_its_own_words(gateway):
                       (" " * 20, "must be UTF-8 text of at most 1024 bytes that is not made of blanks alone")):
         assert said in rules(change(chen, new)), new
     assert rules(change(chen, PASSWORD)) == {"must not be one of your last passwords"}
+    told = change(chen, PASSWORD).json["detail"]
+    assert told == "new_password must not be one of your last passwords."
+    told = change(chen, "kestrelkestrel").json["detail"]
+    assert told.startswith("new_password must have at least 15 characters; new_password must not be a repetition"), told
     for body in ({"new_password": good}, {"old_password": PASSWORD}, {"old_password": PASSWORD, "new_password": 1},
                  {"old_password": PASSWORD, "new_password": good, "uid": "rivera"}):
         assert chen.post("/v1/me/password", body).status == 400, body
@@ -187,6 +192,38 @@ def test_a_password_that_has_expired_is_changed_while_grace_lasts(world, gateway
         handle.modify_s(policy, [(ldap.MOD_REPLACE, "pwdMaxAge", b"0"), (ldap.MOD_REPLACE, "pwdGraceAuthnLimit", None)])
 
 
+def test_a_password_whose_grace_is_over_is_told_to_have_expired_with_a_new_one_too(world, gateway):
+    good, better = fresh(), fresh()
+    policy, handle = f"cn=people,ou=policies,{world.suffix}", world.admin()
+    try:
+        handle.passwd_s(world.person("silva"), None, good)
+        handle.modify_s(world.person("silva"), [(ldap.MOD_REPLACE, "pwdReset", None)])
+        handle.modify_s(policy, [(ldap.MOD_REPLACE, "pwdMaxAge", b"1")])
+        time.sleep(2.1)
+        for more in ({}, {"new_password": better}, {"new_password": "x"}):
+            over = gateway.api().login("silva", good, **more)
+            assert (over.status, over.reason) == (403, "password_expired"), more
+        assert gateway.api().login("silva", "wrong wrong wrong", new_password=better).status == 401
+    finally:
+        handle.modify_s(policy, [(ldap.MOD_REPLACE, "pwdMaxAge", b"0")])
+
+
+@pytest.mark.parametrize("must_change", [False, True])
+def test_who_was_away_too_long_is_disabled_and_keeps_his_password(world, gateway, must_change):
+    def entry():
+        return world.admin().search_s(world.person("novak"), ldap.SCOPE_BASE, attrlist=["*", "+"])[0][1]
+
+    world.admin().modify_s(world.person("novak"), [(ldap.MOD_REPLACE, "scfSignedInAt", stamp(time.time() - 61 * 86400).encode()),
+                                                   (ldap.MOD_REPLACE, "pwdReset", b"TRUE" if must_change else None)])
+    time.sleep(0.3)
+    before = entry()
+    assert gateway.api().login("novak", new_password=fresh()).status == 401
+    after = entry()
+    assert (after["scfState"], after["userPassword"]) == ([b"disabled"], before["userPassword"])
+    world.set_state(world.person("novak"), "active")
+    world.set_values(world.person("novak"), "scfSignedInAt", stamp(time.time()))
+
+
 def test_practitioners_cannot_change_it_here(gateway):
     good = fresh()
     answer = gateway.api().login("patel", new_password=good)
@@ -216,6 +253,29 @@ def test_who_has_forgotten_it_gets_a_link(world, gateway, mail):
     lines = [line for line in gateway.audit_lines() if line.get("event") == "password.reset"]
     assert [line["outcome"] for line in lines[-2:]] == ["permit", "ok"] and lines[-1]["resource"] == "chen"
     assert token not in gateway.audit.read_text() + gateway.log.read_text()
+
+
+def test_a_link_does_not_open_what_an_administrator_has_locked(world, gateway, mail):
+    """000001010000Z is for good: only an administrator takes it back, here the help desk."""
+    good = fresh()
+
+    def lock_for_good():
+        world.admin().modify_s(world.person("okafor"), [(ldap.MOD_REPLACE, "pwdAccountLockedTime", b"000001010000Z")])
+
+    token = link(gateway, mail, "okafor@meridian.example")
+    lock_for_good()
+    count = len(mail.to("okafor@meridian.example"))
+    assert gateway.api().post(f"/v1/password-resets/{token}", {"new_password": good}).status == 404
+    for body in ({"mail": "okafor@meridian.example"}, {"username": "okafor"}):
+        assert gateway.api().post("/v1/password-resets", body).status == 202
+    link(gateway, mail, "ito@meridian.example")
+    assert len(mail.to("okafor@meridian.example")) == count
+    assert "pwdAccountLockedTime" in world.admin().search_s(world.person("okafor"), ldap.SCOPE_BASE, attrlist=["+"])[0][1]
+    grounds = {"reason": "he called", "identified_by": "call back"}
+    assert gateway.signed_in("desk1").post("/v1/helpdesk/accounts/okafor/reset", grounds).status == 200
+    token = mail.token("okafor@meridian.example", count)
+    assert gateway.api().post(f"/v1/password-resets/{token}", {"new_password": good}).status == 204
+    assert gateway.api().login("okafor", good).status == 200
 
 
 def test_it_is_asked_for_by_user_id_as_well(gateway, mail):
@@ -281,6 +341,25 @@ def test_of_many_who_use_a_link_at_once_one_does(gateway, mail):
             answers = list(pool.map(lambda p: gateway.api().post(f"/v1/password-resets/{token}", {"new_password": p}).status, new))
         assert sorted(answers) == [204] + [404] * 7, answers
         assert gateway.api().login("silva", new[answers.index(204)]).status == 200
+
+
+def test_who_changes_a_password_at_the_moment_that_its_owner_resets_it_does_not_stay(world, gateway, mail):
+    """Times of the directory are seconds: both changes and the thief's session fall into one."""
+    both = 0
+    with Gateway(world, {"sign_in.refusal_ms": 1}, mail=mail) as other:
+        for n in range(60):
+            world.admin().modify_s(world.person("ito"), [(ldap.MOD_REPLACE, "userPassword", [PASSWORD.encode()]), (ldap.MOD_REPLACE, "pwdReset", None)])
+            token = link(gateway, mail, "ito@meridian.example")
+            thief, owner, mine = gateway.api(), other.api(), fresh()
+            with concurrent.futures.ThreadPoolExecutor(2) as pool:
+                changed = pool.submit(thief.login, "ito", PASSWORD, new_password=fresh())
+                time.sleep(0.001 * (n % 16))
+                reset = pool.submit(owner.post, f"/v1/password-resets/{token}", {"new_password": mine})
+            if reset.result().status == 204:
+                assert thief.token is None or thief.get("/v1/me").status == 401, n
+                assert gateway.api().login("ito", mine).status == 200, "and the owner comes in"
+                both += changed.result().status == 200
+    assert both > 0, "they did not meet"
 
 
 # ---- with a second factor ----

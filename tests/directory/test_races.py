@@ -151,15 +151,16 @@ def test_of_two_who_use_a_reset_link_at_two_gateways_one_does(world, gateway, ot
 
     def prepare(number):
         uid = f"otto{number % USERS}"
-        entry = admin.search_s(world.person(uid), ldap.SCOPE_BASE, attrlist=["pwdChangedTime"])[0][1]
-        changed = entry.get("pwdChangedTime", [b""])[0].decode()
-        seconds = calendar.timegm(time.strptime(changed, "%Y%m%d%H%M%SZ")) if changed else 0
+        entry = admin.search_s(world.person(uid), ldap.SCOPE_BASE, attrlist=["pwdChangedTime", "scfSessionsEndAt"])[0][1]
+
+        def seconds(name):
+            return calendar.timegm(time.strptime(entry[name][0].decode(), "%Y%m%d%H%M%SZ")) if name in entry else 0
         token["now"], token["uid"] = secrets.token_urlsafe(32), uid
         name = hashlib.sha256(token["now"].encode()).hexdigest()
         admin.add_s(f"scfGrantId={name},ou=grants,{world.suffix}", [
             ("objectClass", [b"scfGrant", b"dynamicObject"]), ("scfGrantId", name.encode()), ("scfState", b"active"),
             ("scfPurpose", b"reset"), ("scfUser", world.person(uid).encode()), ("scfExpires", SOON.encode()),
-            ("scfDocument", b'{"password":%d}' % seconds)])
+            ("scfDocument", b'{"as_of":"%d %d"}' % (seconds("pwdChangedTime"), seconds("scfSessionsEndAt")))])
         new[:] = [f"{number} herons flew {way} at dusk" for way in ("east", "west")]
 
     def use(api, place):

@@ -6,6 +6,7 @@ import pytest
 
 from world import World, stamp
 from gateway import Gateway
+from race import broken, until
 from smtp import MailServer
 
 RECORD = "/v1/records/O20240115000001"
@@ -22,13 +23,6 @@ def world():
 def gateway(world):
     with Gateway(world) as g:
         yield g
-
-
-def _until(condition, seconds=5, pause=0.01):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it does not become so"
-        time.sleep(pause)
 
 
 def value(world, dn, attribute):
@@ -90,7 +84,7 @@ def test_from_the_request_to_the_closed_door(world, gateway):
     add_consent(world, "x-elsewhere", "approved", provider="patel-md")
     world.set_state(world.association("a-ito-meridian"), "approved")
     rivera, desk, ito, okafor = (gateway.signed_in(uid) for uid in ("rivera", "desk1", "ito", "okafor"))
-    _until(lambda: ito.get(RECORD).status == 200)
+    until(lambda: ito.get(RECORD).status == 200)
 
     asked = ask(rivera)
     assert asked.status == 201, asked
@@ -170,7 +164,7 @@ def test_who_may_ask_decide_and_see(world, gateway):
 
     # Who works through that company at the help desk does not decide.
     add_association(world, "x-desk2", "desk2", employer="harbor", provider="patel-md")
-    _until(lambda: decide(apis["desk2"], "decline", name).reason == "conflict_of_interest")
+    until(lambda: decide(apis["desk2"], "decline", name).reason == "conflict_of_interest")
     assert decide(apis["desk1"], "decline", name, {}).status == 400
     told = decide(apis["desk1"], "decline", name, {"reason": "asked by mistake"})
     assert told.status == 200 and told.json["state"] == "declined" and told.json["reason"] == "asked by mistake"
@@ -208,9 +202,9 @@ def test_the_help_desk_lets_an_employer_in_again_and_nothing_comes_back_to_life(
         answer = reinstate(desk, body=body)
         assert answer.status == 400 and f"'{word}'" in answer.json["detail"], body
     world.set_state(world.organization("lakeside"), "suspended")
-    _until(lambda: reinstate(desk).reason == "organization_not_active")
+    until(lambda: reinstate(desk).reason == "organization_not_active")
     world.set_state(world.organization("lakeside"), "active")
-    _until(lambda: rivera.post("/v1/consents", asked).reason == "employer_barred")
+    until(lambda: rivera.post("/v1/consents", asked).reason == "employer_barred")
 
     done = reinstate(desk)
     assert done.status == 200, done
@@ -242,13 +236,37 @@ def test_the_help_desk_lets_an_employer_in_again_and_nothing_comes_back_to_life(
     assert "identified by: " + GROUNDS["identified_by"] in lines[0]["detail"]
 
 
+def test_of_what_has_changed_since_it_was_read_nothing_is_done(world, gateway):
+    rivera, desk = gateway.signed_in("rivera"), gateway.signed_in("desk1")
+    name = ask(rivera).json["id"]
+    path, lakeside = f"/v1/revocation-requests/{name}", "/v1/organizations/lakeside"
+    back = lakeside + "/employers/meridian/reinstate"
+    old = {"If-Match": '"20200101000000.000000Z#000000#000#000000"'}
+    for what in ("execute", "decline"):
+        assert desk.post(f"{path}/{what}", GROUNDS, headers=old).status == 412, what
+    assert desk.post(f"{path}/execute", GROUNDS, headers={"If-Match": "x"}).status == 400
+    assert desk.get(path).json["state"] == "submitted" and "decided_by" not in desk.get(path).json
+    assert value(world, world.organization("lakeside"), "scfBarredEmployer") == []
+
+    tag = {"If-Match": desk.get(path).headers["ETag"]}
+    assert desk.post(f"{path}/execute", GROUNDS, headers=tag).status == 200
+    assert desk.post(back, GROUNDS, headers=old).status == 412
+    assert desk.get(lakeside).json["barred_employers"] == ["meridian"]
+    tag = {"If-Match": desk.get(lakeside).headers["ETag"]}
+    assert desk.post(back, GROUNDS, headers=tag).status == 200
+    assert desk.post(back, GROUNDS, headers=tag).reason == "already_decided"
+    name = ask(rivera).json["id"]
+    tag = {"If-Match": desk.get(f"/v1/revocation-requests/{name}").headers["ETag"]}
+    assert desk.post(f"/v1/revocation-requests/{name}/decline", GROUNDS, headers=tag).status == 200
+
+
 def test_what_still_stands_under_a_bar_is_ended_before_the_bar_goes(world):
     """An administrator's bar leaves the entries as they are, and so does an execution that was cut short."""
     with MailServer(world) as mail, Gateway(world, mail=mail) as g:
         world.set_values(world.organization("lakeside"), "scfBarredEmployer", world.organization("meridian"),
                          world.organization("harbor"))
         desk, okafor = g.signed_in("desk1"), g.signed_in("okafor")
-        _until(lambda: okafor.get(RECORD).reason == "employer_barred")
+        until(lambda: okafor.get(RECORD).reason == "employer_barred")
         assert reinstate(desk).status == 200
         assert okafor.get(RECORD).status == 404
         assert state(world, world.association("a-okafor-meridian")) == "ended"
@@ -265,7 +283,7 @@ def test_two_agents_at_once_end_it_once(world, gateway):
         add(world, f"dn: {world.organization(employer)}\nobjectClass: scfOrganization\nobjectClass: scfEmployerRole\n"
             f"scfOrgId: {employer}\no: Number {i}\nscfState: active\n")
         add_association(world, f"x-{i}", "okafor", employer=employer)
-        _until(lambda: ask(rivera, employer=employer).status == 200)
+        until(lambda: ask(rivera, employer=employer).status == 200)
         name = ask(rivera, employer=employer).json["id"]
         told = {}
         threads = [threading.Thread(target=lambda api=api: told.__setitem__(api, decide(api, "execute", name)))
@@ -275,6 +293,32 @@ def test_two_agents_at_once_end_it_once(world, gateway):
         assert sorted(a.status for a in told.values()) == [200, 409], told
         assert state(world, world.association(f"x-{i}")) == "ended"
         assert state(world, case_dn(world, name)) == "executed"
+
+
+def test_what_an_agent_has_taken_on_no_other_declines(world, gateway):
+    """Else a request is told as declined, and the employer barred all the same."""
+    desk2, lakeside = gateway.signed_in("desk2"), world.organization("lakeside")
+    add_case(world, "taken", decided_by="desk1")
+    assert decide(desk2, "decline", "taken").reason == "already_decided"
+    world.set_values(case_dn(world, "taken"), "scfDecidedAt", stamp(time.time() - 61))
+    world.set_values(lakeside, "scfBarredEmployer", world.organization("meridian"))
+    assert decide(desk2, "decline", "taken").reason == "already_decided"
+    assert state(world, case_dn(world, "taken")) != "declined"
+    add_case(world, "left", employer="harbor", decided_by="desk1")
+    world.set_values(case_dn(world, "left"), "scfDecidedAt", stamp(time.time() - 61))
+    assert decide(desk2, "decline", "left").status == 200, "who took it on died before he set the bar"
+    for i in range(20):
+        world.set_values(lakeside, "scfBarredEmployer")
+        add_case(world, f"race-{i}")
+        until(lambda: desk2.get(f"/v1/revocation-requests/race-{i}").status == 200)
+        both = [threading.Thread(target=decide, args=(gateway.signed_in(uid), what, f"race-{i}"))
+                for uid, what in (("desk1", "execute"), ("desk2", "decline"))]
+        for thread in both:
+            thread.start()
+        for thread in both:
+            thread.join()
+        barred = value(world, lakeside, "scfBarredEmployer")
+        assert state(world, case_dn(world, f"race-{i}")) == ("executed" if barred else "declined"), i
 
 
 def test_those_concerned_are_told_by_mail(world):
@@ -341,14 +385,14 @@ def test_a_gateway_that_is_killed_while_it_closes_leaves_the_door_closed(world):
             world.set_values(world.organization("lakeside"), "scfBarredEmployer")
             for name in many:
                 world.set_state(world.association(name), "approved")
-            _until(lambda: okafor.get(RECORD).status == 200)
+            until(lambda: okafor.get(RECORD).status == 200)
             with Gateway(world) as dying:
                 name = ask(dying.signed_in("rivera")).json["id"]
                 desk, handle = dying.signed_in("desk1"), world.admin()
-                execute = threading.Thread(target=lambda: _broken(lambda: decide(desk, "execute", name)))
+                execute = threading.Thread(target=lambda: broken(lambda: decide(desk, "execute", name)))
                 execute.start()
                 lakeside = world.organization("lakeside")
-                _until(lambda: handle.search_s(lakeside, 0, attrlist=["scfBarredEmployer"])[0][1], pause=0)
+                until(lambda: handle.search_s(lakeside, 0, attrlist=["scfBarredEmployer"])[0][1], pause=0)
                 dying.kill9()
                 execute.join()
                 handle.unbind_s()
@@ -361,12 +405,3 @@ def test_a_gateway_that_is_killed_while_it_closes_leaves_the_door_closed(world):
             if unfinished:
                 return
     raise AssertionError("it was never killed in the middle")
-
-
-def _broken(call):
-    try:
-        call()
-    except OSError:
-        pass
-    except Exception as e:  # http.client's own
-        assert type(e).__module__ == "http.client", e

@@ -97,7 +97,6 @@ def test_what_is_incomplete_is_told_and_cannot_be_submitted(who, whole):
 
 
 @pytest.mark.parametrize("body, field", [
-    ({"form": "855Z", "document": {}}, "855Z"),
     ({"document": {}}, "form"),
     ({"form": "855B"}, "document"),
     ({"form": "855B", "document": []}, "document"),
@@ -106,6 +105,13 @@ def test_what_is_incomplete_is_told_and_cannot_be_submitted(who, whole):
 def test_a_wrong_draft_is_refused_by_name(who, body, field):
     answer = who(CHEN).post("/v1/organizations/lakeside/submissions", body)
     assert answer.status == 400 and field in answer.json["detail"]
+
+
+@pytest.mark.parametrize("form", ["855Z", "../855B", "855B.json", "x" * 300])
+def test_a_form_that_there_is_not_is_told_at_its_place(who, form):
+    answer = who(CHEN).post("/v1/organizations/lakeside/submissions", {"form": form, "document": {}})
+    assert answer.status == 422, answer
+    assert [(e["pointer"], "no form" in e["rule"]) for e in answer.json["errors"]] == [("/form", True)]
 
 
 def test_the_same_request_twice_makes_one_draft(who, whole):
@@ -118,6 +124,50 @@ def test_the_same_request_twice_makes_one_draft(who, whole):
     other = who(CHEN).post(path, {**body, "document": {}}, headers=key)
     assert other.status in (400, 422) and "Idempotency-Key" in other.json["detail"]
     assert who(OKAFOR).post(path, body, headers=key).json["id"] != first.json["id"]
+
+
+def test_a_key_that_was_used_for_another_provider_makes_another_draft(world, who, whole):
+    world.modify_ldif(f"""dn: {world.association("a-chen-practice", "patel-md")}
+changetype: add
+objectClass: scfAssociation
+scfUser: {world.person("chen")}
+scfEmployer: {world.organization("lakeside")}
+scfProvider: {world.organization("patel-md")}
+scfState: approved
+""")
+    form, document = whole
+    key, made = {"Idempotency-Key": "draft-2"}, {}
+    for provider in ("lakeside", "patel-md"):
+        answer = who(CHEN).post(f"/v1/organizations/{provider}/submissions", {"form": form, "document": document}, headers=key)
+        assert answer.status == 201, answer
+        made[provider] = answer.json["id"]
+    for provider, id in made.items():
+        assert who(CHEN).get(f"/v1/submissions/{id}").json["provider"] == provider
+    assert set(made.values()) <= {s["id"] for s in who(CHEN).get("/v1/submissions?limit=200").json["submissions"]}
+
+
+def test_a_processor_decides_on_what_he_has_seen(who, whole):
+    for step, body in (("accept", {"ticket": "T"}), ("return", {"reason": "no"})):
+        made = draft(who(CHEN), whole)
+        where = f"/v1/submissions/{made['id']}"
+        assert who(CHEN).post(where + "/submit").status == 200
+        stale = who(PROC).post(f"{where}/{step}", body, headers={"If-Match": f'"{made["revision"]}"'})
+        assert stale.status == 412, stale
+        seen = who(PROC).get(where)
+        assert seen.json["status"] == "submitted" and "record" not in seen.json
+        decided = who(PROC).post(f"{where}/{step}", body, headers={"If-Match": seen.headers["ETag"]})
+        assert decided.status == 200, decided
+        listed = {s["id"]: s for s in who(CHEN).get("/v1/submissions?limit=200").json["submissions"]}[made["id"]]
+        assert decided.json["revision"] == listed["revision"] and decided.headers["ETag"] == f'"{listed["revision"]}"'
+
+
+def test_a_processor_s_list_holds_no_other_state_than_was_asked_for(who, whole):
+    made = draft(who(CHEN), whole)
+    assert who(CHEN).post(f"/v1/submissions/{made['id']}/submit").status == 200
+    for state, told in (("submitted", True), ("draft", False), ("accepted", False), ("returned", False)):
+        listed = who(PROC).get(f"/v1/submissions?state={state}&limit=200").json["submissions"]
+        assert (made["id"] in [s["id"] for s in listed]) == told, state
+        assert {s["status"] for s in listed} <= {state}
 
 
 def test_strangers_find_nothing_and_colleagues_find_their_employer_s(who, whole):
@@ -199,3 +249,43 @@ def test_two_processors_decide_and_one_of_them_does(who, whole, gateway):
         assert sorted(r.status for r in results.values()) in ([200, 409], [200, 412]), results
         status = who(CHEN).get(where).json["status"]
         assert status == ("accepted" if results["accept"].status == 200 else "returned")
+
+
+NO_DOCUMENTS = {"": "is empty; a JSON object is needed", "[]": "must be a JSON object", '{"a":1,"a":2}': "is not JSON: line 1 ",
+                "\xff": "is not UTF-8", '{"a":' * 33: "is nested more than 32 levels deep"}
+
+
+@pytest.mark.parametrize("body", NO_DOCUMENTS)
+def test_what_is_no_document_is_told_in_a_sentence(who, whole, body):
+    """Of records and drafts the document is the body; of others the body holds it."""
+    json_type = {"Content-Type": "application/json"}
+    where = f"/v1/submissions/{draft(who(CHEN), whole)['id']}"
+    for path in ("/v1/records/O20240115000001", where):
+        tag = {"If-Match": who(CHEN).get(path).headers["ETag"]}
+        answer = who(CHEN).put(path, body.encode("latin-1"), headers={**json_type, **tag})
+        assert answer.status == 422 and answer.json["detail"].startswith("The document " + NO_DOCUMENTS[body]), answer
+        assert [e["pointer"] for e in answer.json["errors"]] == [""]
+    for path in ("/v1/organizations/lakeside/submissions", "/v1/explain", "/v1/login", "/v1/cases"):
+        api = who("audit1" if path == "/v1/explain" else CHEN)
+        answer = api.post(path, body.encode("latin-1"), headers=json_type, token=path != "/v1/login")
+        assert answer.status == 400 and answer.json["detail"].startswith("The body " + NO_DOCUMENTS[body]), (path, answer)
+    assert who(CHEN).delete(where).status == 204
+
+
+def test_a_member_without_a_name_is_told_as_one(who, whole):
+    tag = {"If-Match": who(CHEN).get("/v1/records/O20240115000001").headers["ETag"]}
+    answer = who(CHEN).put("/v1/records/O20240115000001", {**whole[1], "": 1}, headers=tag)
+    assert (answer.status, answer.json["detail"]) == (422, "'' is not a member of this form."), answer
+    assert [e["pointer"] for e in answer.json["errors"]] == ["/"]
+
+
+def test_numbers_are_written_as_short_as_they_were(world, who, whole):
+    numbers = [0.1, 0.3, 2.5, -1e-7, 1e300, 3.0, 0.1 + 0.2, 5e-324, 2 ** 53 + 2.0, 7]
+    form, _ = whole
+    path = "/v1/organizations/lakeside/submissions"
+    made = who(CHEN).post(path, {"form": form, "document": {"a": 0.1, "b": {"c": [2.5]}}})
+    assert made.status == 201 and b'{"a":0.1,"b":{"c":[2.5]}}' in made.body, made
+    exact = who(CHEN).post(path, {"form": form, "document": {"a": numbers}})
+    assert exact.json["document"]["a"] == numbers
+    for one in (made, exact):
+        assert who(CHEN).delete(f"/v1/submissions/{one.json['id']}").status == 204

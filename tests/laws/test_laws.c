@@ -961,7 +961,9 @@ static void decisions_on_consents_are_judged_as_the_rule_says(void **unused)
 										: REASON_OK,
 						    "desk", i);
 						expect(CONSENT_RECEIVE, &f,
-						    by_desk                       ? by_desk
+						    desk                           ? desk
+							: d.seat == SEAT_EMPTY    ? NOT_AUTHORIZED_OFFICIAL
+							: known                   ? known
 							: state != STATE_PREPARED ? ALREADY_DECIDED
 							: over                    ? CONSENT_EXPIRED
 										  : REASON_OK,
@@ -1103,11 +1105,13 @@ static void claims_are_judged_as_the_rule_says(void **unused)
 				f.claim = c == NONE ? NULL : &claim;
 				f.subject = c == NONE || who == UNKNOWN ? NULL : &claimant;
 				bool known = c != NONE && c != FOREIGN, waits = states[s] == STATE_SUBMITTED;
-				enum reason withdraw = open ? open : !known ? NOT_FOUND : c != OWN ? OWN_REQUEST :
+				/* What waits at a closed organization can still be put away. */
+				enum reason there = open == ORGANIZATION_NOT_ACTIVE ? REASON_OK : open;
+				enum reason withdraw = there ? there : !known ? NOT_FOUND : c != OWN ? OWN_REQUEST :
 				    waits ? REASON_OK : ALREADY_DECIDED;
-				enum reason desk = open ? open : expect_desk(d, c == OWN);
+				enum reason desk = there ? there : expect_desk(d, c == OWN);
 				enum reason reject = desk ? desk : !known ? NOT_FOUND : waits ? REASON_OK : ALREADY_DECIDED;
-				enum reason decide = reject ? reject : who == RUNS ? REASON_OK : ACCOUNT_NOT_ACTIVE;
+				enum reason decide = open ? open : reject ? reject : who == RUNS ? REASON_OK : ACCOUNT_NOT_ACTIVE;
 				bool seated = d.seat == SEAT_OTHERS, by_him = seated && c == OFFICIALS;
 				expect(CLAIM_WITHDRAW, &f, withdraw, "desk", i);
 				expect(CLAIM_REJECT, &f, reject, "desk", i);

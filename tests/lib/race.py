@@ -1,4 +1,4 @@
-"""Two or more who act at the same moment, a thousand times over."""
+"""Two or more who act at the same moment, a thousand times over; and waiting for what comes of it."""
 import contextlib
 import os
 import random
@@ -18,6 +18,23 @@ def quiet_disk(world):
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
         with Gateway(world, {"audit.file": folder + "/audit.log"}) as g:
             yield g
+
+
+def until(holds, seconds=5, pause=0.01, what="it does not become so"):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, what
+        time.sleep(pause)
+
+
+def broken(call):
+    """Of a gateway that is killed meanwhile."""
+    try:
+        call()
+    except OSError:
+        pass
+    except Exception as e:  # http.client's own
+        assert type(e).__module__ == "http.client", e
 
 
 def race(rounds, acts, check, prepare=None, spread=None):

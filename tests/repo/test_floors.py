@@ -15,7 +15,8 @@ FOREIGN = {
     "urcu-bp.h": {"replica"}, "urcu/urcu-bp.h": {"replica"},
 }
 # A folder shows one face, <folder>/<folder>.h; that of the workflows is one header for each of them.
-FACES = {f"flow/{part}.h" for part in ("form", "account", "organization", "association", "consent", "desk", "submission")}
+FACES = {f"flow/{part}.h" for part in ("form", "account", "organization", "association", "consent", "desk", "employer",
+                                   "submission")}
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]', re.M)
 
 

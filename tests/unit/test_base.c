@@ -33,6 +33,22 @@ static void an_arena_gives_zeroed_memory_of_any_size(void **state)
 	arena_close(a);
 }
 
+static void a_list_grows_as_long_as_there_is_more(void **state)
+{
+	(void)state;
+	struct arena *a = arena_open();
+	size_t *list = NULL;
+
+	for (size_t count = 0; count < 5000; count++) {
+		list = arena_more(a, list, count, sizeof *list);
+		list[count] = count;
+		memset(arena_alloc(a, 8), 0xff, 8); /* what others ask for in between is theirs */
+	}
+	for (size_t i = 0; i < 5000; i++)
+		assert_int_equal(list[i], i);
+	arena_close(a);
+}
+
 static void text_writes_json_strings_that_stay_one_line(void **state)
 {
 	(void)state;
@@ -42,6 +58,8 @@ static void text_writes_json_strings_that_stay_one_line(void **state)
 		{ "quotes and backslashes", "a\"b\\c", "\"a\\\"b\\\\c\"" },
 		{ "line ends", "a\r\nb", "\"a\\u000d\\u000ab\"" },
 		{ "delete", "\x7f", "\"\\u007f\"" },
+		{ "line ends of Unicode", "\xc2\x85\xe2\x80\xa8\xe2\x80\xa9", "\"\\u0085\\u2028\\u2029\"" },
+		{ "what steers a terminal", "\xc2\x9b\xc2\xa0", "\"\\u009b\xc2\xa0\"" },
 		{ "UTF-8 is kept", "\xc3\xa9\xf0\x9f\x98\x80", "\"\xc3\xa9\xf0\x9f\x98\x80\"" },
 		{ "an overlong slash is replaced", "\xc0\xaf", "\"\xef\xbf\xbd\xef\xbf\xbd\"" },
 		{ "a surrogate is replaced", "\xed\xa0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"" },
@@ -176,6 +194,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_arena_gives_zeroed_memory_of_any_size),
+		cmocka_unit_test(a_list_grows_as_long_as_there_is_more),
 		cmocka_unit_test(text_writes_json_strings_that_stay_one_line),
 		cmocka_unit_test(text_grows_and_prints_numbers),
 		cmocka_unit_test(times_are_read_and_written),

@@ -12,7 +12,8 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "flow/flow.h"
+#include "flow/consent.h"
+#include "flow/desk.h"
 #include "sample_world.h"
 
 static struct {
@@ -370,12 +371,16 @@ static void tell_desk_matters(void)
 	for (size_t i = 0; i < COUNT(claims); i++)
 		tell(&w.teller, (struct entry){ .kind = KIND_CLAIM, .id = claims[i].id, .provider = claims[i].provider,
 			.user = claims[i].user, .state = STATE_SUBMITTED });
+	tell(&w.teller, (struct entry){ .kind = KIND_CLAIM, .id = "m-over", .provider = "lakeside", .user = "desk1",
+		.state = STATE_REJECTED });
 	tell(&w.teller, (struct entry){ .kind = KIND_CASE, .id = "h-revocation", .user = "rivera", .provider = "lakeside",
 		.employer = "meridian", .state = STATE_SUBMITTED, .case_kind = CASE_REVOCATION });
 	tell(&w.teller, (struct entry){ .kind = KIND_CASE, .id = "h-account", .user = "silva", .state = STATE_SUBMITTED,
 		.case_kind = CASE_ACCOUNT });
 	tell(&w.teller, (struct entry){ .kind = KIND_ORGANIZATION, .id = "begun", .state = STATE_REGISTERED,
 		.provider_kind = PROVIDER_ORGANIZATION, .requested_by = "outsider" });
+	tell(&w.teller, (struct entry){ .kind = KIND_ORGANIZATION, .id = "founded", .state = STATE_ACTIVE,
+		.provider_kind = PROVIDER_ORGANIZATION, .official = "leaver", .requested_by = "desk1" });
 	tell(&w.teller, (struct entry){ .kind = KIND_ORGANIZATION, .id = "halted", .state = STATE_SUSPENDED,
 		.provider_kind = PROVIDER_ORGANIZATION, .official = "off" });
 	tell(&w.teller, (struct entry){ .kind = KIND_ORGANIZATION, .id = "strict", .state = STATE_ACTIVE,
@@ -408,12 +413,17 @@ static void what_is_between_people_and_the_help_desk_is_decided_and_hidden(void 
 		{ "nor of none", Q("chen", CLAIM_WITHDRAW, "claim", "m-none"), NOT_FOUND, NOT_FOUND },
 		{ "the help desk learns whose it is", Q("desk1", CLAIM_WITHDRAW, "claim", "m-okafor"), OWN_REQUEST,
 		    OWN_REQUEST },
-		{ "and approves", Q("desk1", CLAIM_APPROVE, "claim", "m-outsider"), REASON_OK, REASON_OK },
+		{ "and approves", Q("desk2", CLAIM_APPROVE, "claim", "m-outsider"), REASON_OK, REASON_OK },
 		{ "not its own", Q("desk1", CLAIM_APPROVE, "claim", "m-desk1"), CONFLICT_OF_INTEREST,
 		    CONFLICT_OF_INTEREST },
+		{ "nor against its own", Q("desk1", CLAIM_REJECT, "claim", "m-outsider"), CONFLICT_OF_INTEREST,
+		    CONFLICT_OF_INTEREST },
+		{ "nor in its favour", Q("desk1", CLAIM_APPROVE, "claim", "m-outsider"), CONFLICT_OF_INTEREST,
+		    CONFLICT_OF_INTEREST },
+		{ "what it claimed once is over", Q("desk1", CLAIM_REJECT, "claim", "m-okafor"), REASON_OK, REASON_OK },
 		{ "not as an associate of the organization", Q("desk2", CLAIM_REJECT, "claim", "m-okafor"),
 		    CONFLICT_OF_INTEREST, CONFLICT_OF_INTEREST },
-		{ "not for a disabled account", Q("desk1", CLAIM_APPROVE, "claim", "m-off"), ACCOUNT_NOT_ACTIVE,
+		{ "not for a disabled account", Q("desk2", CLAIM_APPROVE, "claim", "m-off"), ACCOUNT_NOT_ACTIVE,
 		    ACCOUNT_NOT_ACTIVE },
 		{ "nor where there is an AO", Q("desk1", CLAIM_APPROVE, "claim", "m-okafor"), AO_ALREADY_EXISTS,
 		    AO_ALREADY_EXISTS },
@@ -432,6 +442,14 @@ static void what_is_between_people_and_the_help_desk_is_decided_and_hidden(void 
 		{ "of which others learn nothing", Q("chen", ACCOUNT_UNLOCK, "user", "nobody"), NOT_HELP_DESK,
 		    NOT_HELP_DESK },
 		{ "a disabled account", Q("desk1", ACCOUNT_ENABLE, "user", "off"), REASON_OK, REASON_OK },
+		{ "fraud of an AO is his provider's matter", Q("desk1", ACCOUNT_FRAUD, "user", "rivera"), REASON_OK, REASON_OK },
+		{ "and not for its associates to decide", Q("desk2", ACCOUNT_FRAUD, "user", "rivera"), CONFLICT_OF_INTEREST,
+		    CONFLICT_OF_INTEREST },
+		{ "as his account alone is", Q("desk2", ACCOUNT_DISABLE, "user", "rivera"), REASON_OK, REASON_OK },
+		{ "nor is another's", Q("desk2", ACCOUNT_FRAUD, "user", "quinn"), REASON_OK, REASON_OK },
+		{ "nor for who has registered one of his", Q("desk1", ACCOUNT_FRAUD, "user", "leaver"), CONFLICT_OF_INTEREST,
+		    CONFLICT_OF_INTEREST },
+		{ "but for others", Q("desk2", ACCOUNT_FRAUD, "user", "leaver"), REASON_OK, REASON_OK },
 		{ "a removed one", Q("desk1", ACCOUNT_FRAUD, "user", "gone"), ALREADY_DECIDED, ALREADY_DECIDED },
 
 		{ "anybody leaves", Q("okafor", EMPLOYER_LEAVE, "provider", "meridian"), REASON_OK, REASON_OK },
@@ -461,6 +479,8 @@ static void what_is_between_people_and_the_help_desk_is_decided_and_hidden(void 
 		{ "an associate learns nothing of it", Q("chen", EMPLOYER_REVOCATION_EXECUTE, "case", "h-revocation"),
 		    NOT_HELP_DESK, NOT_FOUND },
 		{ "nor a stranger", Q("outsider", CASE_CLOSE, "case", "h-account"), NOT_HELP_DESK, NOT_FOUND },
+		{ "whose case it is does not close it", Q("silva", CASE_CLOSE, "case", "h-account"), NOT_HELP_DESK,
+		    NOT_HELP_DESK },
 		{ "the help desk closes a case", Q("desk1", CASE_CLOSE, "case", "h-account"), REASON_OK, REASON_OK },
 		{ "and reads its queue", Q("desk1", QUEUE_READ, NULL, NULL), REASON_OK, REASON_OK },
 		{ "others do not", Q("audit1", QUEUE_READ, NULL, NULL), NOT_HELP_DESK, NOT_HELP_DESK },
@@ -514,10 +534,16 @@ static void a_replica_that_is_not_there_yet_or_not_far_enough_is_stale(void **un
 
 static void nothing_is_permitted_before_the_first_load(void **unused)
 {
+	const struct consent_filter tracked = { .tracking = "SCF-0000-0000-0000" };
+	struct consent_info form, *forms;
+	struct case_info help_case;
+	struct revision revision;
 	struct replica *empty;
 	struct flow *flow;
 	struct answer answer;
+	const char *next;
 	enum reason real;
+	size_t count;
 
 	(void)unused;
 	assert_int_equal(replica_open_alone(&empty).code, OK);
@@ -529,6 +555,12 @@ static void nothing_is_permitted_before_the_first_load(void **unused)
 	    OK);
 	assert_int_equal(answer.verdict.why, STALE_DIRECTORY);
 	assert_false(answer.verdict.allow);
+	/* Nor is it said that there is no such thing. */
+	assert_int_equal(flow_view_consent(w.arena, flow, &w.caller, "c-lakeside-meridian", &form, &revision).code,
+	    ERR_UNAVAILABLE);
+	assert_int_equal(flow_list_consents(w.arena, flow, &w.caller, &tracked, NULL, &forms, &count, &next).code,
+	    ERR_UNAVAILABLE);
+	assert_int_equal(flow_view_case(w.arena, flow, &w.caller, "h-account", &help_case).code, ERR_UNAVAILABLE);
 	flow_close(flow);
 	replica_close(empty);
 }

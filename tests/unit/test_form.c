@@ -89,8 +89,8 @@ static void a_schema_that_is_not_understood_is_refused(void **unused)
 		{ "a name that needs escaping", "{'type':'object','properties':{'a/b~c':{'type':'x'}}}",
 		    "at '/properties/a~1b~0c'" },
 		{ "a member twice", "{'type':'object','type':'object'}", "duplicate" },
-		{ "what is no JSON", "{'type':", "1.json: not JSON: line 1" },
-		{ "an empty file", "", "1.json: the body is empty" },
+		{ "what is no JSON", "{'type':", "1.json: is not JSON: line 1" },
+		{ "an empty file", "", "1.json: is empty" },
 	};
 	struct forms *forms;
 
@@ -193,10 +193,11 @@ static void each_keyword_refuses_what_it_should_and_points_at_it(void **unused)
 		{ "{'name':'abc','list':[{'x':1},{}]}", "/list/1/x", "is required" },
 		{ "{'name':'abc','list':[{'x':1},{'x':'1'}]}", "/list/1/x", "must be a whole number" },
 		{ "{'name':'abc','list':{}}", "/list", "must be an array" },
-		{ "{'name':'abc'", "", "not JSON" },
-		{ "{'name':'abc','name':'abc'}", "", "not JSON" },
-		{ "[]", "", "the body must be a JSON object" },
-		{ "", "", "the body is empty" },
+		{ "{'name':'abc'", "", "is not JSON: line 1" },
+		{ "{'name':'abc','name':'abc'}", "", "is not JSON: line 1" },
+		{ "[]", "", "must be a JSON object" },
+		{ "", "", "is empty" },
+		{ "\xff", "", "is not UTF-8" },
 	};
 	struct forms *forms;
 
