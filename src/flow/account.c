@@ -197,18 +197,14 @@ static struct err new_uid(struct arena *a, struct flow *f, const char *stem, cha
 
 /* ---- what is filled in ---- */
 
-/* It is shown to those who decide about him: nothing in it may hide or turn round what stands there. */
-static bool is_name(const char *name)
+static bool has_letter(const char *name)
 {
-	size_t size = strlen(name), letters = 0;
 	const uint8_t *p = (const uint8_t *)name;
+	size_t letters = 0;
 
-	for (ucs4_t c; (p = u8_next(&c, p)) != NULL;) {
-		if (uc_is_general_category(c, UC_CONTROL) || uc_is_property_bidi_control(c))
-			return false;
+	for (ucs4_t c; (p = u8_next(&c, p)) != NULL;)
 		letters += uc_is_property_alphabetic(c);
-	}
-	return letters > 0 && size <= NAME_MOST && name[0] != ' ' && name[size - 1] != ' ';
+	return letters > 0;
 }
 
 static bool is_phone(const char *phone)
@@ -229,9 +225,12 @@ static bool is_stem(const char *stem)
 
 static void check_name(struct arena *a, const char *name, struct form_problems *out)
 {
-	if (!is_name(name))
-		account_problem(a, out, "/name",
-		    "must have a letter, at most 100 bytes, no control characters, and no blanks at its ends");
+	const char *fault = line_fault(name, NAME_MOST);
+
+	if (fault == NULL && !has_letter(name))
+		fault = "must have a letter";
+	if (fault != NULL)
+		account_problem(a, out, "/name", fault);
 }
 
 static void check_mail(struct arena *a, const char *mail, struct form_problems *out)

@@ -123,6 +123,11 @@ bool factor_is_due(const struct flow *, const struct view *, const struct person
 /* When an answer may leave, if its time is to tell nothing: at multiples of so many strokes after the request. */
 int64_t sign_in_stroke(const struct flow *, int64_t began_us, int strokes);
 
+/* ---- organization_check.c ---- */
+/* What is wrong with a line that others decide by, or NULL: nothing in it may hide or turn round what stands there. most:
+ * characters, 100. */
+const char *line_fault(const char *text, size_t most);
+
 /* ---- account.c ---- */
 struct mailed;
 #define MAILED_STROKES 5 /* a mail waits for the disk several times, an answer without one need not */

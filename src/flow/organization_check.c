@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include <unicase.h>
+#include <unictype.h>
 #include <unistr.h>
 
 #include <stdlib.h>
@@ -88,18 +89,16 @@ static size_t characters(const char *text)
 	return count;
 }
 
-static const char *line_fault(const char *text, size_t most)
+const char *line_fault(const char *text, size_t most)
 {
 	size_t size = strlen(text);
+	const uint8_t *p = (const uint8_t *)text;
 
 	if (size == 0 || text[0] == ' ' || text[size - 1] == ' ')
 		return "must not be empty, nor begin or end with a blank";
-	for (size_t i = 0; i < size; i++) {
-		unsigned char byte = (unsigned char)text[i], next = (unsigned char)text[i + 1];
-
-		if (byte < 0x20 || byte == 0x7f || (byte == 0xc2 && next < 0xa0))
-			return "must not hold control characters";
-	}
+	for (ucs4_t c; (p = u8_next(&c, p)) != NULL;)
+		if (uc_is_general_category(c, UC_CONTROL) || uc_is_property_bidi_control(c))
+			return "must not hold characters that control how it is shown";
 	return characters(text) > most ? "must have at most 100 characters" : NULL;
 }
 

@@ -12,7 +12,6 @@
 
 #include "base/banned.h"
 
-#define CLAIMED_MOST 64
 #define AGENT_MOST 128
 #define DAY_S 86400
 
@@ -21,7 +20,7 @@
 /* The person that a name stands for. Whoever may not sign in is tried at the decoy, so that it takes as long. */
 struct who {
 	char uid[33];        /* "": nobody's name */
-	const char *claimed; /* the name as typed, shortened, if it is nobody's */
+	const char *claimed; /* the name, if it is nobody's. What cannot be a user ID may be a password: that is not kept */
 	const char *refused; /* why the decoy: the true reason, for the audit log; NULL: the person himself */
 	enum realm realm;
 	bool second_factor;
@@ -78,7 +77,7 @@ static bool look_up(struct arena *a, struct flow *f, const char *username, struc
 		}
 	}
 	if (is_unknown(out))
-		out->claimed = shorten(a, username, CLAIMED_MOST);
+		out->claimed = out->uid[0] != '\0' ? arena_strdup(a, out->uid) : NULL;
 	return fresh;
 }
 

@@ -199,8 +199,9 @@ def test_35_what_a_stranger_says_stays_one_line(gateway):
 
 def test_no_secret_is_ever_written_down(gateway, chen):
     gateway.api(source="127.0.0.71").login("chen", "a wrong passphrase to look for")
+    gateway.api(source="127.0.0.71").login("A passphrase in the wrong field", "x")
     everything = gateway.audit.read_text() + gateway.log.read_text(errors="replace") + gateway.operations("/metrics")[1]
-    for secret in (PASSWORD, "a wrong passphrase to look for", chen.token, gateway.world.password("gateway")):
+    for secret in (PASSWORD, "a wrong passphrase to look for", "passphrase in the wrong field", chen.token, gateway.world.password("gateway")):
         assert secret not in everything
 
 

@@ -66,7 +66,7 @@ def test_associates_see_the_name_and_no_taxpayer_number(who):
 
 @pytest.mark.parametrize("change, pointer", [
     ({"name": None}, "/name"), ({"name": " Blank first"}, "/name"), ({"name": "x" * 101}, "/name"),
-    ({"name": "a\nb"}, "/name"), ({"name": "a\u0085b"}, "/name"),
+    ({"name": "a\nb"}, "/name"), ({"name": "a\u0085b"}, "/name"), ({"name": "\u202eCLL ,cinilC"}, "/name"),
     ({"tin": None}, "/tin"), ({"tin": "12345678"}, "/tin"), ({"tin": "1234567890"}, "/tin"), ({"tin": "12345678a"}, "/tin"),
     ({"tin": "00-1234567"}, "/tin"), ({"tin": "07-1234567"}, "/tin"), ({"tin": "89-1234567"}, "/tin"),
     ({"tin_kind": "ssn", "tin": "000-12-3456"}, "/tin"), ({"tin_kind": "ssn", "tin": "666-12-3456"}, "/tin"),
